@@ -1,0 +1,220 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Targets stand in the order a request travels. What a target lists here is all that it may import:
+// `scripts/check-imports` compares these lists with the `import` lines of every file.
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let package = Package(
+  name: "vastd",
+  products: [
+    .executable(name: "vastd", targets: ["vastd"]),
+    .executable(name: "vast-sim", targets: ["vast-sim"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+  ],
+  targets: [
+    // The program.
+    .executableTarget(
+      name: "vastd",
+      dependencies: [
+        "HTTPServer", "API", "Domain", "FleetService", "Reconcilers", "Store", "SQLiteDriver",
+        "MarketplaceLayers", "VastMarketplace", "HTTPClient", "SSHShell", "Telemetry", "JSON",
+        "Locking", "CSystem",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Sources/vastd",
+      swiftSettings: strict),
+
+    // Inbound: how requests come in.
+    .target(
+      name: "HTTPServer",
+      dependencies: ["CMicrohttpd", "CSystem", "Locking"],
+      path: "Sources/Inbound/HTTPServer",
+      swiftSettings: strict),
+    .target(
+      name: "API",
+      dependencies: [
+        "HTTPServer", "FleetService", "Domain", "Telemetry", "JSON", "Locking", "CCrypto",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Sources/Inbound/API",
+      resources: [
+        .embedInCode("Specification/openapi.yaml"), .embedInCode("Specification/openapi.json"),
+      ],
+      swiftSettings: strict),
+
+    // Core: what the service means.
+    .target(
+      name: "Domain", dependencies: [], path: "Sources/Core/Domain", swiftSettings: strict),
+    .target(
+      name: "FleetService",
+      dependencies: [
+        "Domain", "Store", "Telemetry", "Locking",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Sources/Core/FleetService",
+      swiftSettings: strict),
+    .target(
+      name: "Reconcilers",
+      dependencies: [
+        "Domain", "Store", "Telemetry", "Locking",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Sources/Core/Reconcilers",
+      swiftSettings: strict),
+
+    // State: what it remembers.
+    .target(
+      name: "Store",
+      dependencies: ["Domain", "JSON", "Locking"],
+      path: "Sources/State/Store",
+      resources: [.embedInCode("Migrations/V0001_main_job.sqlite.sql")],
+      swiftSettings: strict),
+    .target(
+      name: "SQLiteDriver",
+      dependencies: ["Store", "CSQLite"],
+      path: "Sources/State/SQLiteDriver",
+      swiftSettings: strict),
+
+    // Outbound: what it commands.
+    .target(
+      name: "MarketplaceLayers",
+      dependencies: ["Domain", "Telemetry", "Locking"],
+      path: "Sources/Outbound/MarketplaceLayers",
+      swiftSettings: strict),
+    .target(
+      name: "VastMarketplace",
+      dependencies: ["Domain", "HTTPClient", "JSON", "Locking"],
+      path: "Sources/Outbound/VastMarketplace",
+      swiftSettings: strict),
+    .target(
+      name: "HTTPClient",
+      dependencies: ["CCurl", "CSystem", "Locking"],
+      path: "Sources/Outbound/HTTPClient",
+      swiftSettings: strict),
+    .target(
+      name: "SSHShell",
+      dependencies: ["Domain", "CSystem", "Locking"],
+      path: "Sources/Outbound/SSHShell",
+      swiftSettings: strict),
+
+    // Everywhere: importable from any layer.
+    .target(
+      name: "Telemetry",
+      dependencies: ["CSystem", "Locking", "JSON", .product(name: "Logging", package: "swift-log")],
+      path: "Sources/Everywhere/Telemetry",
+      swiftSettings: strict),
+    .target(name: "JSON", dependencies: [], path: "Sources/Everywhere/JSON", swiftSettings: strict),
+    .target(
+      name: "Locking", dependencies: ["CSystem"], path: "Sources/Everywhere/Locking",
+      swiftSettings: strict),
+
+    // The simulator of Vast.ai.
+    .target(
+      name: "Simulator",
+      dependencies: ["HTTPServer", "JSON", "Locking", "CSystem"],
+      path: "Sources/Simulator",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "vast-sim",
+      dependencies: [
+        "Simulator", "JSON", "CSystem",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Sources/vast-sim",
+      swiftSettings: strict),
+
+    // System libraries, each behind a header of typed shims (no variadics, no C enums).
+    .target(
+      name: "CMicrohttpd", path: "Sources/SystemLibraries/CMicrohttpd",
+      linkerSettings: [.linkedLibrary("microhttpd")]),
+    .target(
+      name: "CCurl", path: "Sources/SystemLibraries/CCurl",
+      linkerSettings: [.linkedLibrary("curl")]),
+    .target(
+      name: "CSQLite", path: "Sources/SystemLibraries/CSQLite",
+      linkerSettings: [.linkedLibrary("sqlite3")]),
+    .target(
+      name: "CCrypto", path: "Sources/SystemLibraries/CCrypto",
+      linkerSettings: [.linkedLibrary("crypto")]),
+    .target(name: "CSystem", path: "Sources/SystemLibraries/CSystem"),
+
+    // Tests: one folder per target.
+    .target(
+      name: "TestSupport",
+      dependencies: ["Domain", "Locking", "CSystem"],
+      path: "Tests/TestSupport",
+      swiftSettings: strict),
+    .testTarget(
+      name: "HTTPServerTests", dependencies: ["HTTPServer", "Locking", "CSystem", "TestSupport"],
+      path: "Tests/HTTPServerTests", swiftSettings: strict),
+    .testTarget(
+      name: "APITests",
+      dependencies: [
+        "API", "HTTPServer", "FleetService", "Domain", "Store", "SQLiteDriver", "Telemetry", "JSON",
+        "Locking", "TestSupport",
+      ],
+      path: "Tests/APITests", swiftSettings: strict),
+    .testTarget(
+      name: "DomainTests", dependencies: ["Domain", "TestSupport"],
+      path: "Tests/DomainTests", swiftSettings: strict),
+    .testTarget(
+      name: "FleetServiceTests",
+      dependencies: [
+        "FleetService", "Domain", "Store", "SQLiteDriver", "Telemetry", "Locking", "TestSupport",
+      ],
+      path: "Tests/FleetServiceTests", swiftSettings: strict),
+    .testTarget(
+      name: "ReconcilersTests",
+      dependencies: [
+        "Reconcilers", "Domain", "Store", "SQLiteDriver", "Telemetry", "Locking", "TestSupport",
+      ],
+      path: "Tests/ReconcilersTests", swiftSettings: strict),
+    .testTarget(
+      name: "StoreTests",
+      dependencies: ["Store", "SQLiteDriver", "Domain", "Locking", "TestSupport"],
+      path: "Tests/StoreTests", swiftSettings: strict),
+    .testTarget(
+      name: "MarketplaceLayersTests",
+      dependencies: ["MarketplaceLayers", "Domain", "Telemetry", "Locking", "TestSupport"],
+      path: "Tests/MarketplaceLayersTests", swiftSettings: strict),
+    .testTarget(
+      name: "VastMarketplaceTests",
+      dependencies: ["VastMarketplace", "HTTPClient", "Domain", "JSON", "Locking", "TestSupport"],
+      path: "Tests/VastMarketplaceTests", exclude: ["Recordings"], swiftSettings: strict),
+    .testTarget(
+      name: "HTTPClientTests",
+      dependencies: ["HTTPClient", "HTTPServer", "Locking", "CSystem", "TestSupport"],
+      path: "Tests/HTTPClientTests", swiftSettings: strict),
+    .testTarget(
+      name: "SSHShellTests",
+      dependencies: ["SSHShell", "Domain", "Locking", "CSystem", "TestSupport"],
+      path: "Tests/SSHShellTests", swiftSettings: strict),
+    .testTarget(
+      name: "TelemetryTests",
+      dependencies: [
+        "Telemetry", "JSON", "Locking", .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Tests/TelemetryTests", swiftSettings: strict),
+    .testTarget(
+      name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests", swiftSettings: strict),
+    .testTarget(
+      name: "SimulatorTests",
+      dependencies: ["Simulator", "HTTPServer", "HTTPClient", "JSON", "Locking", "TestSupport"],
+      path: "Tests/SimulatorTests", swiftSettings: strict),
+    .testTarget(
+      name: "EndToEndTests",
+      dependencies: ["HTTPClient", "JSON", "Locking", "CSystem", "TestSupport"],
+      path: "Tests/EndToEndTests", swiftSettings: strict),
+  ])

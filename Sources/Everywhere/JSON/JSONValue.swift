@@ -1,0 +1,62 @@
+/// A parsed JSON text. Object members keep their order; the last of two equal names wins on look-up, and
+/// `JSONLimits.refusesDuplicateNames` turns them into an error instead.
+package enum JSONValue: Sendable, Hashable {
+  case null
+  case bool(Bool)
+  /// A number without fraction or exponent that fits 64 bits.
+  case integer(Int64)
+  case number(Double)
+  case string(String)
+  case array([JSONValue])
+  case object(JSONObject)
+
+  /// Parses one UTF-8 JSON text (RFC 8259). Throws at the first fault, with its byte offset.
+  package static func parse(_ bytes: some Collection<UInt8>, limits: JSONLimits = .init()) throws(JSONError)
+    -> JSONValue
+  {
+    var parser = JSONParser(bytes: Array(bytes), limits: limits)
+    return try parser.parseText()
+  }
+}
+
+package struct JSONObject: Sendable, Hashable {
+  package struct Member: Sendable, Hashable {
+    package var name: String
+    package var value: JSONValue
+    package init(name: String, value: JSONValue) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  package var members: [Member]
+
+  package init(_ members: [Member] = []) { self.members = members }
+
+  package subscript(name: String) -> JSONValue? {
+    members.last { $0.name == name }?.value
+  }
+}
+
+package struct JSONLimits: Sendable {
+  /// Deepest nesting of arrays and objects. 64: no real body needs ten, and each level costs a stack frame.
+  package var depth: Int
+  /// Largest text in bytes.
+  package var bytes: Int
+  package var refusesDuplicateNames: Bool
+
+  package init(depth: Int = 64, bytes: Int = 32 << 20, refusesDuplicateNames: Bool = false) {
+    self.depth = depth
+    self.bytes = bytes
+    self.refusesDuplicateNames = refusesDuplicateNames
+  }
+}
+
+package enum JSONError: Error, Hashable {
+  /// Not JSON: what was expected, at which byte.
+  case malformed(expected: String, offset: Int)
+  case invalidUTF8(offset: Int)
+  case tooDeep(limit: Int, offset: Int)
+  case tooLarge(limit: Int)
+  case duplicateName(String, offset: Int)
+}

@@ -1,0 +1,15 @@
+#pragma once
+
+// SHA-256 from the system's libcrypto, which libcurl loads anyway.
+
+#include <stddef.h>
+#include <stdint.h>
+
+/// A running SHA-256. Freed by ccrypto_sha256_finish or ccrypto_sha256_free. NULL when memory is short.
+void *ccrypto_sha256_start(void);
+void ccrypto_sha256_update(void *context, const void *bytes, size_t count);
+/// Writes the 32 bytes of the digest and frees the context.
+void ccrypto_sha256_finish(void *context, uint8_t *digest);
+void ccrypto_sha256_free(void *context);
+/// 1 when both are equal; takes the same time wherever they differ.
+int ccrypto_equal(const void *left, const void *right, size_t count);

@@ -1,0 +1,20 @@
+#pragma once
+
+// What glibc has and Swift's Glibc module lacks or imports unsafely: epoll, eventfd, variadic calls.
+// Functions return what the call returns; errors are in errno, read with csystem_errno().
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+int csystem_errno(void);
+/// Seconds and nanoseconds of a clock in one number of nanoseconds: wall time since 1970, or monotonic.
+int64_t csystem_realtime_ns(void);
+int64_t csystem_monotonic_ns(void);
+/// open(2) and fcntl(2), which are variadic in C.
+int csystem_open(const char *path, int flags, mode_t mode);
+int csystem_set_nonblocking(int fd);
+int csystem_set_cloexec(int fd);
+/// Names the calling thread for top, gdb and /proc; cut to 15 bytes.
+void csystem_name_thread(const char *name);
