@@ -1,0 +1,100 @@
+/// A place where GPU machines are rented: Vast.ai, and the layers around it that measure, cache, pace and retry.
+///
+/// Calls mean what they say and nothing more: no call but `create` can rent, and no layer repeats `create`.
+package protocol Marketplace: Sendable {
+  /// Offers that fit, at most as many as the provider gives at once (64), cheapest first. May come from a cache.
+  func searchOffers(_ query: OfferQuery) async throws(MarketplaceError) -> OfferListing
+
+  /// The names of all GPU models on offer, as Vast writes them.
+  func gpuNames() async throws(MarketplaceError) -> [String]
+
+  /// Rents. Called once per order and never repeated by a layer: an unclear answer is `.unknownOutcome`.
+  func create(_ order: RentalOrder) async throws(MarketplaceError) -> MarketID
+
+  /// All instances of the account, every page of the list, or an error. Half a list is an error.
+  func listInstances() async throws(MarketplaceError) -> [MarketInstance]
+
+  /// One instance by a direct read; nil when the provider says that it does not exist.
+  func readInstance(_ id: MarketID) async throws(MarketplaceError) -> MarketInstance?
+
+  /// Asks for destruction. `.notFound` means that it is gone. Returning means accepted, not gone.
+  func destroy(_ id: MarketID) async throws(MarketplaceError)
+
+  /// Adds a public key to the account unless it is there.
+  func registerKey(_ publicKey: String) async throws(MarketplaceError)
+
+  /// Adds a public key to one instance; already there is fine.
+  func attachKey(_ publicKey: String, to id: MarketID) async throws(MarketplaceError)
+
+  func account() async throws(MarketplaceError) -> MarketAccount
+}
+
+/// The provider's own number of an instance (its contract).
+package struct MarketID: Sendable, Hashable, Comparable, CustomStringConvertible {
+  package let rawValue: Int64
+  package init(_ rawValue: Int64) { self.rawValue = rawValue }
+  package var description: String { String(rawValue) }
+  package static func < (left: MarketID, right: MarketID) -> Bool { left.rawValue < right.rawValue }
+}
+
+package struct OfferListing: Sendable, Hashable {
+  package var offers: [Offer]
+  /// When the provider answered this.
+  package var asOf: Timestamp
+  /// Whether the provider could not be asked now and this is an older answer.
+  package var isDegraded: Bool
+
+  package init(offers: [Offer], asOf: Timestamp, isDegraded: Bool = false) {
+    self.offers = offers
+    self.asOf = asOf
+    self.isDegraded = isDegraded
+  }
+}
+
+package struct MarketAccount: Sendable, Hashable {
+  package var nickname: String?
+  package var email: String?
+  package var credit: Money
+  package var balance: Money
+
+  package init(nickname: String?, email: String?, credit: Money, balance: Money) {
+    self.nickname = nickname
+    self.email = email
+    self.credit = credit
+    self.balance = balance
+  }
+
+  /// What instances are called when a caller does not say: the nickname, else the part of the e-mail address before the @.
+  package var defaultLabel: String {
+    if let nickname, !nickname.isEmpty { return nickname }
+    if let local = email?.split(separator: "@").first, !local.isEmpty { return String(local) }
+    return "vast-user"
+  }
+}
+
+/// Everything that `create` sends. Built from stored fields only, so that a restart would send the same.
+package struct RentalOrder: Sendable, Hashable {
+  package var offerID: Int64
+  /// Ends in our tag, see `InstanceTag`.
+  package var label: String
+  package var image: String?
+  package var templateHash: String?
+  /// Whole gigabytes; cannot be changed later.
+  package var diskGigabytes: Int
+  /// Variable names as checked by `EnvironmentName`; never docker flags.
+  package var environment: [String: String] = [:]
+  /// `8000/tcp`, `9000/udp`.
+  package var ports: [String] = []
+  package var onStart: String?
+  /// `-u USER -p PASSWORD REGISTRY`. A secret.
+  package var registryLogin: String?
+  /// Non-nil makes it interruptible.
+  package var bidPerHour: Money?
+
+  package init(offerID: Int64, label: String, image: String?, diskGigabytes: Int) {
+    self.offerID = offerID
+    self.label = label
+    self.image = image
+    self.diskGigabytes = diskGigabytes
+  }
+}
