@@ -27,7 +27,7 @@ let package = Package(
     .executableTarget(
       name: "vastd",
       dependencies: [
-        "HTTPServer", "API", "Domain", "FleetService", "Reconcilers", "Store", "SQLiteDriver",
+        "HTTPServer", "API", "Domain", "FleetService", "Reconcilers", "Store", "SQLiteDriver", "Artifacts",
         "MarketplaceLayers", "VastMarketplace", "HTTPClient", "SSHShell", "Telemetry", "JSON",
         "Locking", "CSystem",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -60,7 +60,7 @@ let package = Package(
     .target(
       name: "FleetService",
       dependencies: [
-        "Domain", "Store", "Telemetry", "Locking",
+        "Domain", "Store", "Artifacts", "Telemetry", "Locking",
         .product(name: "Logging", package: "swift-log"),
       ],
       path: "Sources/Core/FleetService",
@@ -68,7 +68,7 @@ let package = Package(
     .target(
       name: "Reconcilers",
       dependencies: [
-        "Domain", "Store", "Telemetry", "Locking",
+        "Domain", "Store", "Artifacts", "Telemetry", "Locking",
         .product(name: "Logging", package: "swift-log"),
       ],
       path: "Sources/Core/Reconcilers",
@@ -85,6 +85,13 @@ let package = Package(
       name: "SQLiteDriver",
       dependencies: ["Store", "CSQLite"],
       path: "Sources/State/SQLiteDriver",
+      swiftSettings: strict),
+
+    // The files it keeps beside the database: uploads, logs, results.
+    .target(
+      name: "Artifacts",
+      dependencies: ["Domain", "CArchive", "CCrypto", "CSystem", "Locking"],
+      path: "Sources/State/Artifacts",
       swiftSettings: strict),
 
     // Outbound: what it commands.
@@ -146,6 +153,9 @@ let package = Package(
       name: "CSQLite", path: "Sources/SystemLibraries/CSQLite",
       linkerSettings: [.linkedLibrary("sqlite3")]),
     .target(
+      name: "CArchive", path: "Sources/SystemLibraries/CArchive",
+      linkerSettings: [.linkedLibrary("archive")]),
+    .target(
       name: "CCrypto", path: "Sources/SystemLibraries/CCrypto",
       linkerSettings: [.linkedLibrary("crypto")]),
     .target(name: "CSystem", path: "Sources/SystemLibraries/CSystem"),
@@ -162,7 +172,7 @@ let package = Package(
     .testTarget(
       name: "APITests",
       dependencies: [
-        "API", "HTTPServer", "FleetService", "Domain", "Store", "SQLiteDriver", "Telemetry", "JSON",
+        "API", "HTTPServer", "FleetService", "Domain", "Artifacts", "Store", "SQLiteDriver", "Telemetry", "JSON",
         "Locking", "TestSupport",
       ],
       path: "Tests/APITests", swiftSettings: strict),
@@ -172,19 +182,23 @@ let package = Package(
     .testTarget(
       name: "FleetServiceTests",
       dependencies: [
-        "FleetService", "Domain", "Store", "SQLiteDriver", "Telemetry", "Locking", "TestSupport",
+        "FleetService", "Domain", "Artifacts", "Store", "SQLiteDriver", "Telemetry", "Locking", "TestSupport",
       ],
       path: "Tests/FleetServiceTests", swiftSettings: strict),
     .testTarget(
       name: "ReconcilersTests",
       dependencies: [
-        "Reconcilers", "Domain", "Store", "SQLiteDriver", "Telemetry", "Locking", "TestSupport",
+        "Reconcilers", "Domain", "Artifacts", "Store", "SQLiteDriver", "Telemetry", "Locking", "TestSupport",
       ],
       path: "Tests/ReconcilersTests", swiftSettings: strict),
     .testTarget(
       name: "StoreTests",
       dependencies: ["Store", "SQLiteDriver", "Domain", "Locking", "TestSupport"],
       path: "Tests/StoreTests", swiftSettings: strict),
+    .testTarget(
+      name: "ArtifactsTests",
+      dependencies: ["Artifacts", "Domain", "Locking", "CSystem", "TestSupport"],
+      path: "Tests/ArtifactsTests", swiftSettings: strict),
     .testTarget(
       name: "MarketplaceLayersTests",
       dependencies: ["MarketplaceLayers", "Domain", "Telemetry", "Locking", "TestSupport"],
