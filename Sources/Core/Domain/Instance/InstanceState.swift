@@ -48,6 +48,8 @@ package enum InstanceEvent: String, Sendable, Hashable, CaseIterable {
   case orderSent = "order_sent"
   /// The provider surely made nothing and another offer may be tried.
   case offerTaken = "offer_taken"
+  /// The order surely did not reach the provider, or was turned away for its pace: the same order again, later.
+  case orderReturned = "order_returned"
   /// The provider surely made nothing and will not.
   case refused
   /// Complete lists lacked the tag for the settling time.
@@ -71,6 +73,7 @@ extension InstanceState {
     .init(.requested, on: .cancelled, to: .destroyed),
     .init(.requested, on: .refused, to: .failed),
     .init(.creating, on: .offerTaken, to: .requested),
+    .init(.creating, on: .orderReturned, to: .requested),
     .init(.creating, on: .refused, to: .failed),
     .init(.creating, on: .neverCreated, to: .failed),
     .init(.creating, on: .created, to: .loading),

@@ -1,0 +1,45 @@
+extension Instance {
+  /// Takes over what the provider shows of it. Decides nothing.
+  package mutating func observe(_ seen: MarketInstance, at moment: Timestamp) {
+    marketStatus = seen.actualStatus
+    intendedStatus = seen.intendedStatus
+    statusMessage = seen.statusMessage.map(StatusMessage.display)
+    machineID = seen.machineID ?? machineID
+    hostID = seen.hostID ?? hostID
+    gpuName = seen.gpuName ?? gpuName
+    gpuCount = seen.gpuCount ?? gpuCount
+    region = seen.region ?? region
+    pricePerHour = seen.runningPricePerHour ?? pricePerHour
+    storagePerHour = seen.storagePricePerHour ?? storagePerHour
+    directAddress = seen.directAddress
+    proxyAddress = seen.proxyAddress
+    lastSeenAt = moment
+    absences = 0
+    let isQuiet = seen.actualStatus == "offline" || seen.actualStatus == "unknown"
+    absentSince = isQuiet ? absentSince ?? moment : nil
+    let tellsTrouble =
+      state == .loading
+      ? seen.statusMessage.map(StatusMessage.tellsError) ?? false
+      : seen.actualStatus == "exited" || seen.actualStatus == "stopped"
+    errorSightings = tellsTrouble ? errorSightings + 1 : 0
+  }
+
+  /// Where its SSH server may be, best first: direct, the proxy, and the proxy's next port, which some images use.
+  package var sshCandidates: [SSHAddress] {
+    var addresses = [directAddress, proxyAddress].compactMap { $0 }
+    if let proxyAddress, proxyAddress.port < .max {
+      addresses.append(SSHAddress(host: proxyAddress.host, port: proxyAddress.port + 1))
+    }
+    return addresses.filter(\.isPlausible)
+  }
+
+  /// The GPUs' part of the price: what stops flowing when the machine stops.
+  package var gpuPerHour: Money {
+    Money(microdollars: max(0, (pricePerHour?.microdollars ?? 0) - (storagePerHour?.microdollars ?? 0)))
+  }
+
+  /// One name for one boot of one contract, so that another machine behind the same address is never taken for it.
+  package var pinName: String {
+    "\(id.rawValue)-\(marketID?.rawValue ?? 0)-\((runningAt?.microseconds ?? 0) / 1_000_000)"
+  }
+}

@@ -1,0 +1,189 @@
+/// A complete, well-formed list of the account's instances. Only what began after an effect can prove anything about it.
+package struct MarketObservation: Sendable {
+  package let instances: [MarketID: MarketInstance]
+  /// When the first page was asked for.
+  package let startedAt: Timestamp
+
+  package init(_ instances: [MarketInstance], startedAt: Timestamp) {
+    self.instances = Dictionary(instances.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    self.startedAt = startedAt
+  }
+
+  /// The lowest-numbered instance that bears the tag.
+  package func instance(tagged tag: InstanceTag) -> MarketInstance? {
+    instances.values.filter { $0.label.flatMap(InstanceTag.init(inLabel:)) == tag }.min { $0.id < $1.id }
+  }
+}
+
+/// How long an instance may take for what. Each bound ends a wait that would otherwise cost money for ever.
+package struct InstanceSettings: Sendable {
+  /// From the accepted order to running (`VASTD_START_TIMEOUT_S`). Five minutes pull most images; the next machine may have it cached.
+  package var startTimeout = Duration.seconds(300)
+  /// How long after the order complete lists must lack a rental of unknown outcome (`VASTD_SETTLE_S`). Creations show up
+  /// within seconds; an answer can be a minute late.
+  package var settlingTime = Duration.seconds(90)
+  /// An instance that nobody asked to go must be missing this long before it is looked for by a direct read.
+  package var absenceGrace = Duration.seconds(60)
+  /// A destroy that was accepted and not done is asked for again after this long.
+  package var destroyRetry = Duration.seconds(10)
+  /// A host may be silent this long before its machine counts as lost.
+  package var offlineGrace = Duration.seconds(600)
+  /// Vast shows `intended_status: stopped` for a moment after creation on some hosts.
+  package var unintendedStopGrace = Duration.seconds(30)
+  /// Offers tried for one row when each turns out to be taken.
+  package var maximumOffers = 5
+
+  package init() {}
+}
+
+/// What to do next about one instance, from its row and the last complete list. Pure: time is a parameter.
+package struct InstancePlan: Sendable {
+  package enum Step: Sendable, Hashable {
+    /// Nothing to do until something changes.
+    case wait
+    /// Given up before anything was sent.
+    case cancel
+    /// Send the order, once.
+    case create
+    /// An order of unknown outcome turns out to have worked.
+    case adopt(MarketInstance)
+    /// Another complete list without the tag.
+    case noteAbsence
+    /// Enough lists, long enough: the order came to nothing.
+    case giveUpSearching
+    /// Take over what the list shows, with the event that it means, if any, and a failure that goes with it.
+    case record(MarketInstance, InstanceEvent?, Failure?)
+    /// It does not come up: put the failure on record and have it destroyed.
+    case fail(MarketInstance?, Failure)
+    /// Missing from the list: ask for it by its number.
+    case confirmAbsence
+    /// Ask for destruction; from a state that is not `destroying`, write that first.
+    case destroy
+  }
+
+  package let step: Step
+
+  package init(
+    for instance: Instance, observation: MarketObservation?, lastDestroyCall: Timestamp? = nil, now: Timestamp,
+    settings: InstanceSettings
+  ) {
+    let planner = Planner(instance: instance, now: now, settings: settings)
+    switch instance.state {
+    case .requested:
+      step = instance.desired == .destroyed ? .cancel : .create
+    case .creating:
+      step = planner.search(observation)
+    case .loading, .running, .stopping, .stopped:
+      step = instance.desired == .destroyed ? .destroy : planner.follow(observation)
+    case .lost:
+      step = .destroy
+    case .destroying:
+      step = planner.finishDestroying(observation, lastCall: lastDestroyCall)
+    case .destroyed, .failed:
+      step = .wait
+    }
+  }
+}
+
+private struct Planner {
+  let instance: Instance
+  let now: Timestamp
+  let settings: InstanceSettings
+
+  func search(_ observation: MarketObservation?) -> InstancePlan.Step {
+    guard let orderedAt = instance.orderedAt, let observation, observation.startedAt > orderedAt else { return .wait }
+    if let found = observation.instance(tagged: instance.tag) { return .adopt(found) }
+    let isSettled = observation.startedAt - orderedAt >= settings.settlingTime
+    return isSettled && instance.absences >= 1 ? .giveUpSearching : .noteAbsence
+  }
+
+  func follow(_ observation: MarketObservation?) -> InstancePlan.Step {
+    guard let id = instance.marketID, let observation, let acceptedAt = instance.acceptedAt,
+      observation.startedAt > acceptedAt, observation.startedAt > (instance.lastSeenAt ?? acceptedAt)
+    else { return overdue(seen: nil) }
+    guard let seen = observation.instances[id] else { return absent(observation) }
+    return instance.state == .loading ? boot(seen) : watch(seen)
+  }
+
+  private func absent(_ observation: MarketObservation) -> InstancePlan.Step {
+    guard let since = instance.absentSince else { return .noteAbsence }
+    return observation.startedAt - since >= settings.absenceGrace ? .confirmAbsence : .noteAbsence
+  }
+
+  private func boot(_ seen: MarketInstance) -> InstancePlan.Step {
+    if seen.actualStatus == "running" { return .record(seen, .booted, nil) }
+    if let message = seen.statusMessage, StatusMessage.tellsError(message) {
+      // Sticky text: an error must be seen twice before it counts.
+      guard instance.errorSightings >= 1 else { return .record(seen, nil, nil) }
+      return .fail(seen, StatusMessage.failure(message))
+    }
+    if seen.intendedStatus == "stopped", let acceptedAt = instance.acceptedAt,
+      now - acceptedAt >= settings.unintendedStopGrace
+    {
+      return .fail(
+        seen, Failure(code: "start_refused", detail: "Vast.ai stopped the instance before it ran.", isRetryable: true))
+    }
+    return overdue(seen: seen)
+  }
+
+  private func overdue(seen: MarketInstance?) -> InstancePlan.Step {
+    guard instance.state == .loading, let acceptedAt = instance.acceptedAt, now - acceptedAt >= settings.startTimeout
+    else { return seen.map { .record($0, nil, nil) } ?? .wait }
+    let status =
+      (seen?.statusMessage ?? instance.statusMessage).map { " Last message: \(StatusMessage.display($0))" } ?? ""
+    return .fail(
+      seen,
+      Failure(
+        code: "start_timeout",
+        detail: "The instance did not run within \(Int(settings.startTimeout.inSeconds)) s.\(status)", isRetryable: true
+      ))
+  }
+
+  private func watch(_ seen: MarketInstance) -> InstancePlan.Step {
+    switch seen.actualStatus {
+    case "running":
+      return .record(seen, instance.state == .stopped ? .booted : nil, nil)
+    case "exited", "stopped":
+      return ended(seen)
+    case "offline", "unknown":
+      guard let since = instance.absentSince, now - since >= settings.offlineGrace else {
+        return .record(seen, nil, nil)
+      }
+      return .record(
+        seen, .vanished,
+        Failure(
+          code: "host_offline", detail: "The host has not reported for \(Int((now - since).inSeconds)) s.",
+          isRetryable: true))
+    default:
+      return .record(seen, nil, nil)
+    }
+  }
+
+  /// `exited` does not say why. We never stop instances here, so an intended stop is the platform's or a person's.
+  private func ended(_ seen: MarketInstance) -> InstancePlan.Step {
+    guard instance.state == .running else { return .record(seen, nil, nil) }
+    if seen.intendedStatus == "stopped" {
+      guard instance.order.bidPerHour != nil else {
+        let failure = Failure(
+          code: "instance_stopped", detail: "The instance was stopped from outside.", isRetryable: true)
+        return .record(seen, .stopSeen, failure)
+      }
+      let failure = Failure(code: "preempted", detail: "The interruptible instance was outbid.", isRetryable: true)
+      return .record(seen, .vanished, failure)
+    }
+    // A container that ended by itself; seen twice, since the status flickers on a reboot.
+    guard instance.errorSightings >= 1 else { return .record(seen, nil, nil) }
+    return .record(
+      seen, .vanished,
+      Failure(code: "instance_exited", detail: "The container ended by itself.", isRetryable: true))
+  }
+
+  func finishDestroying(_ observation: MarketObservation?, lastCall: Timestamp?) -> InstancePlan.Step {
+    guard let id = instance.marketID, let askedAt = instance.destroyAskedAt else { return .destroy }
+    if let observation, observation.startedAt > (lastCall ?? askedAt), observation.instances[id] == nil {
+      return observation.startedAt > (instance.absentSince ?? askedAt) ? .confirmAbsence : .wait
+    }
+    guard let lastCall else { return .destroy }
+    return now - lastCall >= settings.destroyRetry ? .destroy : .wait
+  }
+}
