@@ -154,7 +154,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary("sqlite3")]),
     .target(
       name: "CArchive", path: "Sources/SystemLibraries/CArchive",
-      linkerSettings: [.linkedLibrary("archive")]),
+      linkerSettings: [.linkedLibrary("archive"), .linkedLibrary("z")]),
     .target(
       name: "CCrypto", path: "Sources/SystemLibraries/CCrypto",
       linkerSettings: [.linkedLibrary("crypto")]),

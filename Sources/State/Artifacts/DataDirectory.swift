@@ -1,1 +1,119 @@
-// Filled by the first commit of this module.
+package import Domain
+import CSystem
+import Glibc
+
+/// The folder of everything vastd keeps: database, uploads, logs, results, SSH keys. For its owner only.
+///
+///     vastd.db
+///     uploads/ID.tar.gz          what callers sent, checked
+///     jobs/ID/output.log         the last attempt's output; earlier ones are output.1.log, output.2.log …
+///     jobs/ID/results.tar.gz
+///     ssh/                       keys and known hosts
+///     tmp/                       half-received uploads; whatever lies there at start is from before a crash
+package struct DataDirectory: Sendable {
+  /// Absolute, without links.
+  package let path: String
+  /// Left free for the database and the ledger: an upload that would go below it gets `storageFull`.
+  package let reserveBytes: Int64
+
+  /// Makes the folder and its parts with mode 0700 where they are missing. Throws `io` when one belongs to somebody else, can
+  /// be entered by others, or when an upload could not be moved into place in one step.
+  package init(path: String, reserveBytes: Int64 = 256 << 20) throws(ArtifactError) {
+    var given = path
+    while given.count > 1, given.last == "/" { given.removeLast() }
+    try Self.makeParents(of: given)
+    _ = try Self.claim(given)
+    guard let resolved = realpath(given, nil) else { throw .lastError("resolve \(given)") }
+    defer { free(resolved) }
+    self.path = String(cString: resolved)
+    self.reserveBytes = reserveBytes
+    var devices: [String: dev_t] = [:]
+    for part in ["uploads", "jobs", "ssh", "tmp"] { devices[part] = try Self.claim("\(self.path)/\(part)") }
+    guard devices["uploads"] == devices["tmp"] else {
+      throw .io(detail: "\(self.path)/uploads and \(self.path)/tmp must lie on one file system")
+    }
+    try FileHandle.synchronizeDirectory(self.path)
+  }
+
+  package var databasePath: String { "\(path)/vastd.db" }
+  package var sshDirectory: String { "\(path)/ssh" }
+  var temporaryDirectory: String { "\(path)/tmp" }
+
+  package func uploadPath(_ id: ID<Upload>) -> String { "\(path)/uploads/\(id).tar.gz" }
+
+  /// The job's folder, made when missing.
+  package func jobDirectory(_ id: ID<Job>) throws(ArtifactError) -> String {
+    let folder = "\(path)/jobs/\(id)"
+    if mkdir(folder, 0o700) == 0 {
+      try FileHandle.synchronizeDirectory("\(path)/jobs")
+    } else if errno != EEXIST {
+      throw .lastError("make \(folder)")
+    }
+    return folder
+  }
+
+  package func logPath(_ id: ID<Job>) -> String { "\(path)/jobs/\(id)/output.log" }
+  /// Where `setLogAside` puts the log of an attempt that was followed by another.
+  package func logPath(_ id: ID<Job>, ofAttempt attempt: Int) -> String { "\(path)/jobs/\(id)/output.\(attempt).log" }
+  package func resultsPath(_ id: ID<Job>) -> String { "\(path)/jobs/\(id)/results.tar.gz" }
+
+  /// Keeps the log of an attempt that is over, so that the next begins an empty one. Repeating it does nothing.
+  package func setLogAside(_ id: ID<Job>, ofAttempt attempt: Int) throws(ArtifactError) {
+    let aside = logPath(id, ofAttempt: attempt)
+    if access(aside, F_OK) == 0 || access(logPath(id), F_OK) != 0 { return }
+    try FileHandle.rename(logPath(id), to: aside)
+  }
+
+  /// Removes a stored upload, as when its row could not be written. A missing one is fine.
+  package func removeUpload(_ id: ID<Upload>) throws(ArtifactError) {
+    if unlink(uploadPath(id)) != 0, errno != ENOENT { throw .lastError("remove \(uploadPath(id))") }
+  }
+
+  /// What the daemon may still write before the disk is full; nil when the file system does not say.
+  package func freeBytes() -> Int64? {
+    var status = statvfs()
+    guard statvfs(path, &status) == 0 else { return nil }
+    return Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+  }
+
+  /// Removes the half-received files of a run that was killed, and says how many. Only before requests are taken.
+  package func removeLeftovers() -> Int {
+    guard let folder = opendir(temporaryDirectory) else { return 0 }
+    defer { closedir(folder) }
+    var removed = 0
+    while let entry = readdir(folder) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+        tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != "..", unlink("\(temporaryDirectory)/\(name)") == 0 { removed += 1 }
+    }
+    return removed
+  }
+
+  /// Throws `storageFull` when another `bytes` would eat into the reserve.
+  func checkRoom(for bytes: Int64) throws(ArtifactError) {
+    if let free = freeBytes(), free - bytes < reserveBytes { throw .storageFull }
+  }
+
+  private static func makeParents(of path: String) throws(ArtifactError) {
+    let parent = FileHandle.folder(of: path)
+    if access(parent, F_OK) == 0 { return }
+    try makeParents(of: parent)
+    if mkdir(parent, 0o755) != 0, errno != EEXIST { throw .lastError("make \(parent)") }
+  }
+
+  /// Makes one folder or takes one that is ours alone. Returns its device.
+  private static func claim(_ path: String) throws(ArtifactError) -> dev_t {
+    if mkdir(path, 0o700) != 0, errno != EEXIST { throw .lastError("make \(path)") }
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw .lastError("look at \(path)") }
+    guard status.st_mode & S_IFMT == S_IFDIR else { throw .io(detail: "\(path) is not a folder") }
+    guard status.st_uid == geteuid() else {
+      throw .io(detail: "\(path) belongs to user \(status.st_uid), and vastd runs as user \(geteuid())")
+    }
+    guard status.st_mode & 0o077 == 0 else {
+      throw .io(detail: "\(path) can be entered by others, and it will hold keys: run `chmod 700 \(path)`")
+    }
+    return status.st_dev
+  }
+}

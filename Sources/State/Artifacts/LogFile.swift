@@ -1,0 +1,80 @@
+import Glibc
+import Locking
+
+/// A job's output as far as it was fetched. Its size is the offset from which the next fetch goes on, also after a crash: what
+/// was written before it is in the file, so nothing is fetched twice and nothing is left out.
+///
+/// Appends are not flushed one by one: the far side keeps the whole log until the job is over, and after a power cut the
+/// shorter file only makes the fetch begin earlier.
+package final class LogFile: Sendable {
+  private struct State {
+    /// Nil once closed.
+    var file: FileHandle?
+    var size: Int64
+  }
+
+  private let state: Locked<State>
+  private let limitBytes: Int64
+
+  /// Opens the log, or makes an empty one. A job that prints without end stops at `limitBytes`: its log ends there, and the
+  /// job goes on.
+  package convenience init(path: String, limitBytes: Int64 = 1 << 30) throws(ArtifactError) {
+    let file = try FileHandle.open(path, O_WRONLY | O_APPEND | O_CREAT)
+    do throws(ArtifactError) {
+      self.init(file: file, size: try file.size(), limitBytes: limitBytes)
+    } catch {
+      file.close()
+      throw error
+    }
+  }
+
+  init(file: FileHandle, size: Int64, limitBytes: Int64) {
+    state = Locked(State(file: file, size: size))
+    self.limitBytes = limitBytes
+  }
+
+  deinit { close() }
+
+  /// Bytes in the file.
+  package var size: Int64 { state.withLock { $0.size } }
+
+  /// Adds to the end. Throws `tooLarge` when only a part fitted below the limit, `storageFull` when the disk took only a part;
+  /// `size` tells in both cases what is in the file.
+  package func append(_ bytes: [UInt8]) throws(ArtifactError) {
+    try state.withLock { (state: inout State) throws(ArtifactError) in
+      guard let file = state.file else { throw .io(detail: "the log was closed") }
+      let room = max(0, limitBytes - state.size)
+      let fitting = bytes.prefix(Int(min(Int64(bytes.count), room)))
+      let outcome = fitting.withUnsafeBytes { file.write($0) }
+      state.size += Int64(outcome.written)
+      if let error = outcome.error { throw error }
+      if fitting.count < bytes.count { throw .tooLarge(limit: limitBytes) }
+    }
+  }
+
+  package func close() {
+    state.withLock { state in
+      state.file?.close()
+      state.file = nil
+    }
+  }
+
+  /// Up to `count` bytes of a log from `offset` on: fewer at its end, none past it or while there is no log yet.
+  package static func read(path: String, from offset: Int64, count: Int) throws(ArtifactError) -> [UInt8] {
+    if access(path, F_OK) != 0, errno == ENOENT { return [] }
+    let file = try FileHandle.open(path, O_RDONLY)
+    defer { file.close() }
+    // Sized by what is there: asking for a megabyte at the end of a log costs no megabyte.
+    let available = max(0, min(Int64(count), try file.size() - max(0, offset)))
+    var failure: ArtifactError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: Int(available)) { buffer, filled in
+      do throws(ArtifactError) {
+        filled = try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: max(0, offset))
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
+    return bytes
+  }
+}
