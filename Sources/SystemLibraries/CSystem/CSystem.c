@@ -3,8 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 int csystem_errno(void) { return errno; }
 
@@ -35,3 +40,42 @@ void csystem_name_thread(const char *name) {
   cut[15] = 0;
   pthread_setname_np(pthread_self(), cut);
 }
+
+int csystem_spawn(pid_t *pid, const char *path, char *const argv[], char *const envp[], int input, int output,
+                  int error) {
+  // A descriptor below 3 could be overwritten by a dup2 before it is used itself: use a copy from above.
+  int wanted[3] = {input, output, error};
+  int copies[3] = {-1, -1, -1};
+  int failure = 0;
+  for (int i = 0; i < 3; i++) {
+    if (wanted[i] >= 3) continue;
+    copies[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, 3);
+    if (copies[i] < 0) failure = errno;
+    wanted[i] = copies[i];
+  }
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  for (int i = 0; i < 3 && !failure; i++) failure = posix_spawn_file_actions_adddup2(&actions, wanted[i], i);
+  if (!failure) failure = posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  if (!failure) failure = posix_spawn(pid, path, &actions, &attributes, argv, envp);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&actions);
+  for (int i = 0; i < 3; i++)
+    if (copies[i] >= 0) close(copies[i]);
+  return failure;
+}
+
+int csystem_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+
+int csystem_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+
+int csystem_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

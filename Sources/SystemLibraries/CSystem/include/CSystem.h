@@ -18,3 +18,12 @@ int csystem_set_nonblocking(int fd);
 int csystem_set_cloexec(int fd);
 /// Names the calling thread for top, gdb and /proc; cut to 15 bytes.
 void csystem_name_thread(const char *name);
+/// Starts `path` with exactly these arguments and environment in a process group of its own. The three descriptors become
+/// its 0, 1 and 2 and it gets no other; its signals are unblocked and have their defaults. Returns 0, or an errno.
+int csystem_spawn(pid_t *pid, const char *path, char *const argv[], char *const envp[], int input, int output, int error);
+/// A descriptor that polls readable once the process has ended; closed on exec.
+int csystem_pidfd_open(pid_t pid);
+/// A non-blocking eventfd, closed on exec.
+int csystem_eventfd(void);
+/// pipe2(2) with O_CLOEXEC.
+int csystem_pipe(int ends[2]);
