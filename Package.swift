@@ -119,7 +119,7 @@ let package = Package(
     // Everywhere: importable from any layer.
     .target(
       name: "Telemetry",
-      dependencies: ["CSystem", "Locking", .product(name: "Logging", package: "swift-log")],
+      dependencies: ["CSystem", "Locking", "JSON", .product(name: "Logging", package: "swift-log")],
       path: "Sources/Everywhere/Telemetry",
       swiftSettings: strict),
     .target(name: "JSON", dependencies: [], path: "Sources/Everywhere/JSON", swiftSettings: strict),

@@ -14,8 +14,21 @@ package enum JSONValue: Sendable, Hashable {
   package static func parse(_ bytes: some Collection<UInt8>, limits: JSONLimits = .init()) throws(JSONError)
     -> JSONValue
   {
-    var parser = JSONParser(bytes: Array(bytes), limits: limits)
-    return try parser.parseText()
+    guard bytes.count <= limits.bytes else { throw .tooLarge(limit: limits.bytes) }
+    if let outcome = bytes.withContiguousStorageIfAvailable({ parse(buffer: $0, limits: limits) }) {
+      return try outcome.get()
+    }
+    return try Array(bytes).withUnsafeBufferPointer { parse(buffer: $0, limits: limits) }.get()
+  }
+
+  /// A result, since `withContiguousStorageIfAvailable` would widen a typed error.
+  private static func parse(buffer: UnsafeBufferPointer<UInt8>, limits: JSONLimits) -> Result<JSONValue, JSONError> {
+    var parser = JSONParser(bytes: buffer, limits: limits)
+    do throws(JSONError) {
+      return .success(try parser.parseText())
+    } catch {
+      return .failure(error)
+    }
   }
 }
 

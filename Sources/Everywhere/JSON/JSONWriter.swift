@@ -65,6 +65,28 @@ package struct JSONWriter: Sendable {
     append(value)
   }
 
+  // The two usual widths have members of their own: across modules the generic one is not specialized.
+
+  package mutating func member(_ name: StaticString, _ value: Int) {
+    self.name(name)
+    append(Int64(value))
+  }
+
+  package mutating func member(_ name: StaticString, _ value: Int?) {
+    self.name(name)
+    if let value { append(Int64(value)) } else { appendNull() }
+  }
+
+  package mutating func member(_ name: StaticString, _ value: Int64) {
+    self.name(name)
+    append(value)
+  }
+
+  package mutating func member(_ name: StaticString, _ value: Int64?) {
+    self.name(name)
+    if let value { append(value) } else { appendNull() }
+  }
+
   package mutating func member(_ name: StaticString, _ value: some BinaryInteger) {
     self.name(name)
     append(value)
@@ -79,6 +101,23 @@ package struct JSONWriter: Sendable {
   package mutating func member(_ name: StaticString, _ value: Double?) {
     self.name(name)
     if let value { append(value) } else { appendNull() }
+  }
+
+  /// A time as RFC 3339 in UTC with milliseconds, from microseconds since 1970; nil becomes null.
+  package mutating func member(_ name: StaticString, timeMicroseconds: Int64?) {
+    self.name(name)
+    guard let timeMicroseconds else { return appendNull() }
+    bytes.append(UInt8(ascii: "\""))
+    RFC3339.append(microseconds: timeMicroseconds, to: &bytes)
+    bytes.append(UInt8(ascii: "\""))
+    needsComma = true
+  }
+
+  /// Money as a number of dollars, digit for digit from its micro-dollars, with no float between; nil becomes null.
+  package mutating func member(_ name: StaticString, microdollars: Int64?) {
+    self.name(name)
+    guard let microdollars else { return appendNull() }
+    append(microdollars: microdollars)
   }
 
   package mutating func member(_ name: StaticString, _ value: JSONValue) {
@@ -135,12 +174,22 @@ package struct JSONWriter: Sendable {
     if needsComma { bytes.append(UInt8(ascii: ",")) }
   }
 
+  /// `,"name":` in one piece.
   private mutating func name(_ name: StaticString) {
-    separate()
-    bytes.append(UInt8(ascii: "\""))
-    bytes.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-    bytes.append(UInt8(ascii: "\""))
-    bytes.append(UInt8(ascii: ":"))
+    let length = name.utf8CodeUnitCount
+    let comma = needsComma
+    appendInPlace(capacity: length + 4) { buffer in
+      var end = 0
+      if comma {
+        buffer[0] = UInt8(ascii: ",")
+        end = 1
+      }
+      buffer[end] = UInt8(ascii: "\"")
+      buffer.baseAddress?.advanced(by: end + 1).update(from: name.utf8Start, count: length)
+      buffer[end + 1 + length] = UInt8(ascii: "\"")
+      buffer[end + 2 + length] = UInt8(ascii: ":")
+      return end + 3 + length
+    }
   }
 
   private mutating func append(_ value: String) {
@@ -149,27 +198,57 @@ package struct JSONWriter: Sendable {
   }
 
   private mutating func append(_ value: Bool) {
-    bytes.append(contentsOf: (value ? "true" : "false").utf8)
-    needsComma = true
+    appendWord(value ? "true" : "false")
   }
 
   private mutating func append(_ value: some BinaryInteger) {
-    bytes.append(contentsOf: String(value).utf8)
+    if let value = Int64(exactly: value) { append(value) } else { bytes.append(contentsOf: String(value).utf8) }
     needsComma = true
   }
 
-  private mutating func append(_ value: Double) {
-    guard value.isFinite else { return appendNull() }
-    if value == value.rounded(), abs(value) < 1e15 {
-      bytes.append(contentsOf: String(Int64(value)).utf8)
-    } else {
-      bytes.append(contentsOf: value.description.utf8)
+  private mutating func append(_ value: Int64) {
+    appendInPlace(capacity: 20) { buffer in
+      if value < 0 { buffer[0] = UInt8(ascii: "-") }
+      let sign = value < 0 ? 1 : 0
+      return sign + DigitWriter(buffer: buffer).write(value.magnitude, at: sign)
     }
     needsComma = true
   }
 
+  private mutating func append(microdollars value: Int64) {
+    let (whole, rest) = value.magnitude.quotientAndRemainder(dividingBy: 1_000_000)
+    appendInPlace(capacity: 24) { buffer in
+      if value < 0 { buffer[0] = UInt8(ascii: "-") }
+      let sign = value < 0 ? 1 : 0
+      let digits = DigitWriter(buffer: buffer)
+      var end = sign + digits.write(whole, at: sign)
+      guard rest > 0 else { return end }
+      buffer[end] = UInt8(ascii: ".")
+      digits.write(Int(rest), width: 6, at: end + 1)
+      end += 7
+      while buffer[end - 1] == UInt8(ascii: "0") { end -= 1 }
+      return end
+    }
+    needsComma = true
+  }
+
+  /// The shortest digits that read back as the same number.
+  private mutating func append(_ value: Double) {
+    guard value.isFinite else { return appendNull() }
+    if let whole = Int64(exactly: value), whole.magnitude < 1 << 53 {
+      append(whole)
+    } else {
+      bytes.append(contentsOf: value.description.utf8)
+      needsComma = true
+    }
+  }
+
   private mutating func appendNull() {
-    bytes.append(contentsOf: "null".utf8)
+    appendWord("null")
+  }
+
+  private mutating func appendWord(_ word: StaticString) {
+    bytes.append(contentsOf: UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount))
     needsComma = true
   }
 
@@ -191,19 +270,34 @@ package struct JSONWriter: Sendable {
   }
 
   private mutating func appendQuoted(_ text: String) {
-    bytes.append(UInt8(ascii: "\""))
     var text = text
     text.withUTF8 { utf8 in
-      var start = 0
-      for index in 0..<utf8.count {
-        let byte = utf8[index]
-        guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F else { continue }
-        bytes.append(contentsOf: utf8[start..<index])
-        appendEscape(byte)
-        start = index + 1
+      if utf8.contains(where: Self.needsEscape) {
+        appendEscaped(utf8)
+      } else {
+        appendInPlace(capacity: utf8.count + 2) { buffer in
+          buffer[0] = UInt8(ascii: "\"")
+          if let start = utf8.baseAddress { buffer.baseAddress?.advanced(by: 1).update(from: start, count: utf8.count) }
+          buffer[utf8.count + 1] = UInt8(ascii: "\"")
+          return utf8.count + 2
+        }
       }
-      bytes.append(contentsOf: utf8[start..<utf8.count])
     }
+  }
+
+  private static func needsEscape(_ byte: UInt8) -> Bool {
+    byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0x7F
+  }
+
+  private mutating func appendEscaped(_ utf8: UnsafeBufferPointer<UInt8>) {
+    bytes.append(UInt8(ascii: "\""))
+    var start = 0
+    for index in 0..<utf8.count where Self.needsEscape(utf8[index]) {
+      bytes.append(contentsOf: utf8[start..<index])
+      appendEscape(utf8[index])
+      start = index + 1
+    }
+    bytes.append(contentsOf: utf8[start...])
     bytes.append(UInt8(ascii: "\""))
   }
 
@@ -215,10 +309,17 @@ package struct JSONWriter: Sendable {
     case 0x0D: bytes.append(UInt8(ascii: "r"))
     case 0x09: bytes.append(UInt8(ascii: "t"))
     default:
-      let digits = Array("0123456789abcdef".utf8)
+      let low = byte & 15
       bytes.append(contentsOf: "u00".utf8)
-      bytes.append(digits[Int(byte >> 4)])
-      bytes.append(digits[Int(byte & 15)])
+      bytes.append(UInt8(ascii: "0") + byte >> 4)
+      bytes.append(low < 10 ? UInt8(ascii: "0") + low : UInt8(ascii: "a") - 10 + low)
+    }
+  }
+
+  /// Reserves once and lets `write` fill the room with plain stores; it gives how much it used.
+  private mutating func appendInPlace(capacity: Int, _ write: (UnsafeMutableBufferPointer<UInt8>) -> Int) {
+    bytes.append(addingCapacity: capacity) { span in
+      span.withUnsafeMutableBufferPointer { buffer, count in count = write(buffer) }
     }
   }
 }

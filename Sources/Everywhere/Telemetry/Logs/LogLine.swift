@@ -1,3 +1,4 @@
+import JSON
 import Logging
 
 package enum LogFormat: String, Sendable, CaseIterable {
@@ -27,7 +28,7 @@ struct LogLine {
     switch format {
     case .json:
       append("{\"ts\":\"")
-      Timestamp.append(nanoseconds: nanoseconds, to: &bytes)
+      RFC3339.append(microseconds: nanoseconds / 1_000, to: &bytes)
       append("\",\"level\":\"")
       append(level.rawValue)
       append("\",\"msg\":\"")
@@ -36,7 +37,7 @@ struct LogLine {
       appendEscaped(logger)
       bytes.append(UInt8(ascii: "\""))
     case .text:
-      Timestamp.append(nanoseconds: nanoseconds, to: &bytes)
+      RFC3339.append(microseconds: nanoseconds / 1_000, to: &bytes)
       append(" \(level.rawValue.uppercased()) ")
       appendEscaped(logger)
       append(": ")
