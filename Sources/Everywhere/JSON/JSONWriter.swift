@@ -145,6 +145,15 @@ package struct JSONWriter: Sendable {
     append(value)
   }
 
+  /// The same with a value that is JSON already.
+  package mutating func member(dynamic name: String, raw json: some Collection<UInt8>) {
+    separate()
+    appendQuoted(name)
+    bytes.append(UInt8(ascii: ":"))
+    bytes.append(contentsOf: json)
+    needsComma = true
+  }
+
   // MARK: Elements
 
   package mutating func element(_ value: String) {

@@ -14,13 +14,14 @@ package final class AccessLog: Sendable {
   /// `path` without its query, which may hold what is no one's business; `principal` is the name of the token, not the token.
   /// `bytes` is the size of the body that was sent.
   package func record(
-    requestID: String, method: String, route: String, path: String, status: Int, durationNs: Int64, bytes: Int,
-    principal: String?
+    requestID: String, traceID: String? = nil, method: String, route: String, path: String, status: Int,
+    durationNs: Int64, bytes: Int, principal: String?
   ) {
     let isFault = status >= 500
     guard logsSuccess || isFault else { return }
     logs.write(isFault ? .warning : .info, "request", logger: "http") { line in
       line.field(LogKey.requestID, requestID)
+      if let traceID { line.field(LogKey.traceID, traceID) }
       line.field(LogKey.method, method)
       line.field(LogKey.route, route)
       line.field(LogKey.path, path)

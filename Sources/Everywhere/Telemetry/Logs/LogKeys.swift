@@ -2,6 +2,7 @@
 /// or an instance finds every line about it, whoever wrote it.
 package enum LogKey {
   package static let requestID = "request_id"
+  package static let traceID = "trace_id"
   package static let principal = "principal"
   package static let operation = "operation"
   package static let jobID = "job_id"
