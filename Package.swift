@@ -193,7 +193,7 @@ let package = Package(
       path: "Tests/ReconcilersTests", swiftSettings: strict),
     .testTarget(
       name: "StoreTests",
-      dependencies: ["Store", "SQLiteDriver", "Domain", "Locking", "TestSupport"],
+      dependencies: ["Store", "SQLiteDriver", "CSQLite", "CSystem", "Domain", "Locking", "TestSupport"],
       path: "Tests/StoreTests", swiftSettings: strict),
     .testTarget(
       name: "ArtifactsTests",

@@ -1,0 +1,278 @@
+import Domain
+import Glibc
+import Locking
+
+/// The one thread that writes.
+///
+/// Group commit: a durable commit costs one wait for the disk, some 100 µs, whatever it holds. While one is under way
+/// further writes queue up; all that wait then share the next. Within a group each write has a savepoint, so that one that
+/// fails is undone alone, and nobody hears of success before the commit is on the disk. A lone write has no savepoint.
+///
+/// After a failed commit the connection stays open on purpose. The database counts the failed group as never written and
+/// the next commit overwrites its bytes in the log; to open the log anew would read them back as if they were committed.
+final class Writer: Sendable {
+  /// A group beyond this would keep its first member waiting; by then the disk's share of each write is nothing.
+  static let largestGroup = 1024
+
+  private let queue: WriteQueue
+  private let health: Locked<StoreError?>
+  private let isProbing = Locked(false)
+
+  /// Takes the connection over: no other thread touches it from here on.
+  init(connection: any SQLConnection, dialect: Dialect, changes: Signal, now: @escaping @Sendable () -> Timestamp) {
+    let queue = WriteQueue()
+    let health = Locked<StoreError?>(nil)
+    let thread = WriterThread(
+      connection: connection, dialect: dialect, queue: queue, health: health, changes: changes, now: now)
+    self.queue = queue
+    self.health = health
+    startThread(name: "store-writer") { thread.run() }
+  }
+
+  deinit { queue.stop() }
+
+  /// Why the last commit failed, until one succeeds.
+  var lastFailure: StoreError? { health.withLock { $0 } }
+
+  func write<Result: Sendable>(
+    _ body: @escaping @Sendable (StoreTransaction) throws(StoreError) -> Result
+  ) async throws(StoreError) -> Result {
+    let outcome: Swift.Result<Result, StoreError> = await withCheckedContinuation { continuation in
+      let write = QueuedWrite(body) { continuation.resume(returning: $0) }
+      if !queue.append(write) { write.finish(.closed) }
+    }
+    return try outcome.get()
+  }
+
+  /// Tries a small write in the background, at most one at a time, so that health returns without anybody writing.
+  func probe() {
+    let isFirst = isProbing.withLock { isProbing in
+      defer { isProbing = true }
+      return !isProbing
+    }
+    guard isFirst else { return }
+    let write = QueuedWrite { transaction throws(StoreError) in
+      try transaction.setSetting("write_probe", String(transaction.now().microseconds))
+    } completion: { [isProbing] _ in
+      isProbing.withLock { $0 = false }
+    }
+    if !queue.append(write) { write.finish(.closed) }
+  }
+
+  /// Lets what is queued be written, then closes the connection. Later writes fail with `.closed`.
+  func close() async {
+    await withCheckedContinuation { continuation in
+      queue.stop { continuation.resume() }
+    }
+  }
+}
+
+/// A write on its way through the writer's thread.
+private protocol PendingWrite: AnyObject, Sendable {
+  /// Its failure, or nil.
+  func run(in transaction: StoreTransaction) -> StoreError?
+  /// Tells its caller. Called once; `failure` nil after a run without one whose commit is durable.
+  func finish(_ failure: StoreError?)
+}
+
+/// `@unchecked Sendable`: made on the caller's thread, then touched by the writer's alone.
+private final class QueuedWrite<Result: Sendable>: PendingWrite, @unchecked Sendable {
+  private let body: @Sendable (StoreTransaction) throws(StoreError) -> Result
+  private let completion: @Sendable (Swift.Result<Result, StoreError>) -> Void
+  private var result: Result?
+
+  init(
+    _ body: @escaping @Sendable (StoreTransaction) throws(StoreError) -> Result,
+    completion: @escaping @Sendable (Swift.Result<Result, StoreError>) -> Void
+  ) {
+    self.body = body
+    self.completion = completion
+  }
+
+  func run(in transaction: StoreTransaction) -> StoreError? {
+    do {
+      result = try body(transaction)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
+  func finish(_ failure: StoreError?) {
+    if let failure { return completion(.failure(failure)) }
+    guard let result else { return completion(.failure(.unavailable(detail: "a write was not run"))) }
+    completion(.success(result))
+  }
+}
+
+/// What the thread runs and owns.
+///
+/// `@unchecked Sendable`: handed to its thread once, and touched by that thread alone.
+private final class WriterThread: @unchecked Sendable {
+  private let connection: any SQLConnection
+  private let dialect: Dialect
+  private let queue: WriteQueue
+  private let health: Locked<StoreError?>
+  private let changes: Signal
+  private let now: @Sendable () -> Timestamp
+  /// Deleted secrets are still in the files.
+  private var mustErase = false
+
+  init(
+    connection: any SQLConnection, dialect: Dialect, queue: WriteQueue, health: Locked<StoreError?>, changes: Signal,
+    now: @escaping @Sendable () -> Timestamp
+  ) {
+    self.connection = connection
+    self.dialect = dialect
+    self.queue = queue
+    self.health = health
+    self.changes = changes
+    self.now = now
+  }
+
+  func run() {
+    while let group = queue.next(atMost: Writer.largestGroup) {
+      var rest = group[...]
+      while !rest.isEmpty { write(&rest) }
+      if mustErase, queue.isEmpty { erase() }
+    }
+    erase()
+    connection.close()
+    queue.finishStopping()
+  }
+
+  /// Writes a group in one transaction. What an error of the whole transaction left untried stays in `group`.
+  private func write(_ group: inout ArraySlice<any PendingWrite>) {
+    var written: [any PendingWrite] = []
+    let transaction = StoreTransaction(connection: connection, now: now)
+    do throws(StoreError) {
+      try connection.run(dialect.beginWrite)
+      let isAlone = group.count == 1
+      while let next = group.popFirst() {
+        if let failure = try isAlone ? next.run(in: transaction) : runGuarded(next, in: transaction) {
+          next.finish(failure)
+          // A full disk, for one, ends the whole transaction: what ran before in it is undone as well.
+          guard connection.isInTransaction else { throw failure }
+        } else {
+          written.append(next)
+        }
+      }
+      // Nothing to keep, and a lone write that failed is undone here.
+      guard !written.isEmpty else { return try rollBack() }
+      try connection.run("COMMIT")
+    } catch {
+      abandon(error)
+      if written.isEmpty, let first = group.popFirst() { written = [first] }
+      for write in written { write.finish(error) }
+      return
+    }
+    health.withLock { $0 = nil }
+    if transaction.hasDeletedSecrets { mustErase = true }
+    for write in written { write.finish(nil) }
+    changes.raise()
+  }
+
+  private func runGuarded(
+    _ write: any PendingWrite, in transaction: StoreTransaction
+  ) throws(StoreError) -> StoreError? {
+    try connection.run("SAVEPOINT write")
+    let failure = write.run(in: transaction)
+    guard connection.isInTransaction else { return failure }
+    if failure != nil { try connection.run("ROLLBACK TO SAVEPOINT write") }
+    try connection.run("RELEASE SAVEPOINT write")
+    return failure
+  }
+
+  private func rollBack() throws(StoreError) {
+    if connection.isInTransaction { try connection.run("ROLLBACK") }
+  }
+
+  private func abandon(_ failure: StoreError) {
+    health.withLock { $0 = failure }
+    // Should this fail too, the next BEGIN says so and its group fails.
+    do { try rollBack() } catch { health.withLock { $0 = error } }
+  }
+
+  /// Tried again after the next write when a reader stood in the way or the disk failed.
+  private func erase() {
+    do {
+      if try connection.eraseDeleted() { mustErase = false }
+    } catch {
+      health.withLock { $0 = error }
+    }
+  }
+}
+
+/// `@unchecked Sendable`: everything is touched with `mutex` held.
+private final class WriteQueue: @unchecked Sendable {
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+  private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+  private var writes: [any PendingWrite] = []
+  private var isStopping = false
+  private var isStopped = false
+  private var waiters: [@Sendable () -> Void] = []
+
+  init() {
+    pthread_mutex_init(mutex, nil)
+    pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    pthread_cond_destroy(condition)
+    pthread_mutex_destroy(mutex)
+    condition.deallocate()
+    mutex.deallocate()
+  }
+
+  /// False when no more are taken.
+  func append(_ write: any PendingWrite) -> Bool {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    guard !isStopping else { return false }
+    writes.append(write)
+    pthread_cond_signal(condition)
+    return true
+  }
+
+  /// Waits for at least one; nil once stopping and empty.
+  func next(atMost limit: Int) -> [any PendingWrite]? {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    while writes.isEmpty {
+      if isStopping { return nil }
+      pthread_cond_wait(condition, mutex)
+    }
+    if writes.count <= limit {
+      defer { writes = [] }
+      return writes
+    }
+    defer { writes.removeFirst(limit) }
+    return Array(writes.prefix(limit))
+  }
+
+  var isEmpty: Bool {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return writes.isEmpty
+  }
+
+  /// Takes no more. `whenDone` is called once the rest is written and the connection closed.
+  func stop(_ whenDone: (@Sendable () -> Void)? = nil) {
+    pthread_mutex_lock(mutex)
+    isStopping = true
+    let isDone = isStopped
+    if let whenDone, !isDone { waiters.append(whenDone) }
+    pthread_cond_signal(condition)
+    pthread_mutex_unlock(mutex)
+    if isDone { whenDone?() }
+  }
+
+  func finishStopping() {
+    pthread_mutex_lock(mutex)
+    isStopped = true
+    let waiters = waiters
+    self.waiters = []
+    pthread_mutex_unlock(mutex)
+    for waiter in waiters { waiter() }
+  }
+}
