@@ -1,1 +1,123 @@
 #include "CCurl.h"
+
+#include <curl/curl.h>
+
+const int CCURL_OK = CURLE_OK;
+const int CCURL_OPERATION_TIMEDOUT = CURLE_OPERATION_TIMEDOUT;
+
+int ccurl_global_init(void) { return curl_global_init(CURL_GLOBAL_DEFAULT); }
+
+void *ccurl_multi_new(long connections_per_host) {
+  CURLM *multi = curl_multi_init();
+  if (!multi) return NULL;
+  curl_multi_setopt(multi, CURLMOPT_MAX_HOST_CONNECTIONS, connections_per_host);
+  curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections_per_host);
+  return multi;
+}
+
+void ccurl_multi_free(void *multi) { curl_multi_cleanup(multi); }
+int ccurl_multi_add(void *multi, void *easy) { return curl_multi_add_handle(multi, easy); }
+void ccurl_multi_remove(void *multi, void *easy) { curl_multi_remove_handle(multi, easy); }
+
+int ccurl_multi_perform(void *multi) {
+  int running;
+  return curl_multi_perform(multi, &running);
+}
+
+int ccurl_multi_poll(void *multi, int timeout_ms) { return curl_multi_poll(multi, NULL, 0, timeout_ms, NULL); }
+int ccurl_multi_wakeup(void *multi) { return curl_multi_wakeup(multi); }
+
+void *ccurl_multi_next_finished(void *multi, int *result) {
+  CURLMsg *message;
+  int left;
+  while ((message = curl_multi_info_read(multi, &left))) {
+    if (message->msg == CURLMSG_DONE) {
+      *result = message->data.result;
+      return message->easy_handle;
+    }
+  }
+  return NULL;
+}
+
+void *ccurl_easy_new(void) { return curl_easy_init(); }
+void ccurl_easy_free(void *easy) { curl_easy_cleanup(easy); }
+
+/// Keeps the first failure, so that one check at the end covers every option.
+#define SET(option, value)                                        \
+  do {                                                            \
+    CURLcode code = curl_easy_setopt(easy, option, value);        \
+    if (!result && code) result = code;                           \
+  } while (0)
+
+int ccurl_easy_prepare(void *easy, const ccurl_request *request) {
+  CURLcode result = CURLE_OK;
+  curl_easy_reset(easy);
+
+  SET(CURLOPT_URL, request->url);
+  SET(CURLOPT_PROTOCOLS_STR, "http,https");
+  // HTTP/1.1 and no more: calls are few, and whether a request left us is a plain question there.
+  SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+  SET(CURLOPT_USERAGENT, request->user_agent);
+  SET(CURLOPT_HTTPHEADER, (struct curl_slist *)request->headers);
+  // What libcurl can unpack; the sink counts unpacked bytes, so a bomb meets the same limit.
+  SET(CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+
+  if (request->body) {
+    SET(CURLOPT_POST, 1L);
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_length);
+    SET(CURLOPT_COPYPOSTFIELDS, request->body);
+  } else {
+    SET(CURLOPT_HTTPGET, 1L);
+  }
+  SET(CURLOPT_CUSTOMREQUEST, request->method);
+  SET(CURLOPT_FRESH_CONNECT, (long)request->fresh_connection);
+
+  SET(CURLOPT_TIMEOUT_MS, request->timeout_ms);
+  SET(CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout_ms);
+  SET(CURLOPT_NOSIGNAL, 1L);
+  SET(CURLOPT_TCP_NODELAY, 1L);
+
+  // Where a request goes is decided by its URL alone: no redirects, no proxy or .netrc from the surroundings.
+  SET(CURLOPT_FOLLOWLOCATION, 0L);
+  SET(CURLOPT_PROXY, "");
+  SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+  SET(CURLOPT_SSL_VERIFYPEER, 1L);
+  SET(CURLOPT_SSL_VERIFYHOST, 2L);
+  SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+
+  SET(CURLOPT_HEADERFUNCTION, request->on_header);
+  SET(CURLOPT_HEADERDATA, request->context);
+  SET(CURLOPT_WRITEFUNCTION, request->on_body);
+  SET(CURLOPT_WRITEDATA, request->context);
+  SET(CURLOPT_PRIVATE, request->context);
+  return result;
+}
+
+void *ccurl_easy_context(void *easy) {
+  char *context = NULL;
+  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &context);
+  return context;
+}
+
+long ccurl_easy_status(void *easy) {
+  long status = 0;
+  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  return status;
+}
+
+long ccurl_easy_bytes_sent(void *easy) {
+  long bytes = 0;
+  curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &bytes);
+  return bytes;
+}
+
+int64_t ccurl_easy_duration_us(void *easy) {
+  curl_off_t duration = 0;
+  curl_easy_getinfo(easy, CURLINFO_TOTAL_TIME_T, &duration);
+  return duration;
+}
+
+const char *ccurl_error_text(int result) { return curl_easy_strerror((CURLcode)result); }
+
+void *ccurl_headers_append(void *list, const char *line) { return curl_slist_append(list, line); }
+void ccurl_headers_free(void *list) { curl_slist_free_all(list); }
