@@ -1,0 +1,70 @@
+import Glibc
+import Testing
+
+@testable import Artifacts
+
+struct LogFileTests {
+  let scratch = Scratch()
+  var path: String { "\(scratch.path)/output.log" }
+
+  @Test func `a reopened log goes on where it ended`() throws {
+    let log = try LogFile(path: path)
+    #expect(log.size == 0)
+    try log.append(Array("one\n".utf8))
+    let again = try LogFile(path: path)
+    #expect(again.size == 4)
+    try again.append(Array("two\n".utf8))
+    #expect(again.size == 8)
+    #expect(try contents(of: path) == Array("one\ntwo\n".utf8))
+  }
+
+  @Test func `bytes that are no text are kept as they came`() throws {
+    let log = try LogFile(path: path)
+    let bytes: [UInt8] = [0, 0xFF, 0x1B, 0x5B, 10, 0xC3]
+    try log.append(bytes)
+    try log.append([])
+    #expect(try contents(of: path) == bytes)
+  }
+
+  @Test func `a log ends at its limit and says so, with its size`() throws {
+    let log = try LogFile(path: path, limitBytes: 10)
+    try log.append(Array("12345678".utf8))
+    #expect(throws: ArtifactError.tooLarge(limit: 10)) { try log.append(Array("90abc".utf8)) }
+    #expect(log.size == 10)
+    #expect(throws: ArtifactError.tooLarge(limit: 10)) { try log.append([1]) }
+    #expect(try contents(of: path) == Array("1234567890".utf8))
+    #expect(try LogFile(path: path, limitBytes: 5).size == 10)
+  }
+
+  @Test func `a full disk is said as such and the size counts only what was kept`() throws {
+    let full = open("/dev/full", O_WRONLY)
+    try #require(full >= 0)
+    let log = LogFile(file: FileHandle(descriptor: full), size: 0, limitBytes: 100)
+    #expect(throws: ArtifactError.storageFull) { try log.append([1, 2, 3]) }
+    #expect(log.size == 0)
+  }
+
+  @Test func `a closed log takes nothing more`() throws {
+    let log = try LogFile(path: path)
+    log.close()
+    log.close()
+    #expect(throws: ArtifactError.self) { try log.append([1]) }
+  }
+
+  @Test func `a reader gets the part it asks for, and nothing past the end`() throws {
+    #expect(try LogFile.read(path: path, from: 0, count: 10) == [])
+    let log = try LogFile(path: path)
+    try log.append(Array("0123456789".utf8))
+    #expect(try LogFile.read(path: path, from: 3, count: 4) == Array("3456".utf8))
+    #expect(try LogFile.read(path: path, from: 8, count: 1 << 30) == Array("89".utf8))
+    #expect(try LogFile.read(path: path, from: 10, count: 4) == [])
+    #expect(try LogFile.read(path: path, from: .max, count: .max) == [])
+    #expect(try LogFile.read(path: path, from: -5, count: 2) == Array("01".utf8))
+  }
+
+  @Test func `a link in the place of a log is not followed`() throws {
+    let outside = scratch.write([], to: "outside")
+    #expect(symlink(outside, path) == 0)
+    #expect(throws: ArtifactError.self) { try LogFile(path: path) }
+  }
+}
