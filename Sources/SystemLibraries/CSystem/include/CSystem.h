@@ -3,6 +3,8 @@
 // What glibc has and Swift's Glibc module lacks or imports unsafely: epoll, eventfd, variadic calls.
 // Functions return what the call returns; errors are in errno, read with csystem_errno().
 
+#include "Network.h"
+
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>

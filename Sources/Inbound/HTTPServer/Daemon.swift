@@ -1,0 +1,93 @@
+import CMicrohttpd
+import CSystem
+import Glibc
+import Locking
+import Synchronization
+
+/// The library's daemon and the order in which it comes to rest.
+///
+/// `@unchecked Sendable`: the pointers are set once; `drain` runs once.
+final class Daemon: @unchecked Sendable {
+  private let pointer: OpaquePointer
+  private let callbackTable: UnsafeMutablePointer<cmhd_callbacks>
+  private let core: Unmanaged<ServerCore>
+  private let listener: Int32
+
+  /// nil when the library could not start. The listening descriptor stays the caller's then, and becomes ours otherwise.
+  init?(core: ServerCore, listener: Int32) {
+    self.listener = listener
+    self.core = Unmanaged.passRetained(core)
+    callbackTable = .allocate(capacity: 1)
+    callbackTable.initialize(to: callbacks(for: self.core))
+    let configuration = core.configuration
+    var options = cmhd_options(
+      listen_descriptor: listener, threads: UInt32(max(configuration.threads, 1)),
+      connection_limit: UInt32(Daemon.connectionLimit(configuration)),
+      per_address_limit: UInt32(configuration.perAddressLimit ?? 0),
+      connection_memory: max(2 * configuration.headerLimitBytes, 8192),
+      idle_timeout_seconds: UInt32(configuration.idleTimeoutSeconds))
+    guard let pointer = cmhd_start(&options, callbackTable) else {
+      self.core.release()
+      callbackTable.deallocate()
+      return nil
+    }
+    self.pointer = pointer
+  }
+
+  /// What the process may open, less what everything else needs.
+  private static func connectionLimit(_ configuration: HTTPServerConfiguration) -> Int {
+    let wanted = max(configuration.connectionLimit, configuration.threads)
+    let others = 256
+    let allowed = Int(clamping: csystem_raise_open_files(UInt64(wanted + others)))
+    return max(min(wanted, allowed - others), configuration.threads, 16)
+  }
+
+  func drain(_ core: ServerCore, grace: Duration) async {
+    core.isDraining.store(true, ordering: .sequentiallyConsistent)
+    cmhd_quiesce(pointer)
+    // Those who wait in the listen queue learn at once that nobody will come. The number stays taken until the daemon is gone.
+    _ = csystem_shutdown_both(listener)
+    for connection in core.table.all { connection.waiting.withLock { $0.stream }?.cut() }
+
+    let clock = ContinuousClock()
+    let end = clock.now.advanced(by: grace)
+    while clock.now < end, core.inFlight.load(ordering: .sequentiallyConsistent) > 0 || core.runsTasks {
+      await Daemon.pause()
+    }
+    // The library aborts when it is stopped with a suspended connection; a request without an answer may still suspend.
+    while core.unanswered.load(ordering: .sequentiallyConsistent) > 0
+      || core.suspended.load(ordering: .sequentiallyConsistent) > 0
+    {
+      for connection in core.table.all { connection.giveUp() }
+      await Daemon.pause()
+    }
+    await stop()
+    core.watch.stop()
+  }
+
+  /// Stopping joins the library's threads, which must not hold up the cooperative pool.
+  private func stop() async {
+    await withCheckedContinuation { continuation in
+      startThread(name: "http-stop") {
+        cmhd_stop(self.pointer)
+        close(self.listener)
+        self.callbackTable.deallocate()
+        self.core.release()
+        continuation.resume()
+      }
+    }
+  }
+
+  /// A look every 2 ms, and only while draining. The sleep ends early when the task is cancelled, which a drain ignores.
+  private static func pause() async {
+    do {
+      try await Task.sleep(for: .milliseconds(2))
+    } catch {
+      await Task.yield()
+    }
+  }
+}
+
+extension ServerCore {
+  fileprivate var runsTasks: Bool { tasks.load(ordering: .sequentiallyConsistent) > 0 }
+}
