@@ -1,0 +1,47 @@
+.DEFAULT_GOAL := help
+.PHONY: help build test run sim demo format lint verify state-machines bench-http bench-idle bench-job clean setup
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing on this machine (Debian 12); quiet when nothing is
+	@scripts/setup-machine
+
+build: setup ## Build vastd and vast-sim
+	@swift build
+
+test: setup ## Run every test and every check
+	@scripts/test
+
+run: build ## Run vastd on 127.0.0.1:8080 (VAST_API_KEY names the account)
+	@.build/debug/vastd serve
+
+sim: build ## Run the simulator of Vast on 127.0.0.1:8090
+	@mkdir -p .sim && .build/debug/vast-sim --listen 127.0.0.1:8090 --dir .sim
+
+demo: setup ## Run one whole job against the simulator, step by step
+	@scripts/demo
+
+format: ## Format every Swift file
+	@swift format --in-place --recursive --parallel Package.swift Sources Tests Benchmarks
+
+lint: ## Tell what format would change
+	@swift format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
+
+verify: setup ## Run the checks beside the tests: format, imports, generated files
+	@scripts/verify && scripts/state-machines --check
+
+state-machines: setup ## Draw docs/state-machines.md from the tables
+	@scripts/state-machines
+
+bench-http: ## Measure requests per second against a C program (about 4 minutes)
+	@scripts/setup-machine --bench && scripts/bench-http
+
+bench-idle: ## Measure memory, CPU and start of an idle vastd
+	@scripts/setup-machine --bench && scripts/bench-idle
+
+bench-job: ## Measure the time line of one job against the simulator
+	@scripts/setup-machine --bench && scripts/bench-job
+
+clean: ## Remove what was built and what sim and demo left behind; data/ stays
+	@swift package clean && rm -rf .build .sim .demo
