@@ -1,0 +1,122 @@
+import Locking
+package import Domain
+package import Store
+
+extension Fleet {
+  /// Accepts a job: it is durable when this returns. A named upload must exist.
+  package func submit(
+    _ specification: JobSpecification, idempotency: IdempotentRequest<Job>?
+  ) async throws(FleetError) -> Creation<Job> {
+    if let upload = specification.inputUploadID, try read({ (r) throws(StoreError) in try r.upload(upload) }) == nil {
+      throw .invalid([FieldProblem(pointer: "/input_upload_id", detail: "There is no upload \(upload).")])
+    }
+    let quote = specification.approval == .required ? await quote(for: specification) : nil
+    let now = now()
+    let creation = try await create(idempotency) { (tx) throws(StoreError) in
+      let state = specification.approval == .required ? JobState.awaitingApproval : .queued
+      var job = Job(id: ID(at: now), specification: specification, state: state, createdAt: now)
+      job.quote = quote
+      try tx.insert(job)
+      try tx.append(job.event(at: now))
+      return job
+    }
+    if case .made = creation { connections.wakeJobs() }
+    return creation
+  }
+
+  package func job(_ id: ID<Job>) throws(FleetError) -> Job {
+    guard let job = try read({ (r) throws(StoreError) in try r.job(id) }) else { throw .notFound(what: "job") }
+    return job
+  }
+
+  package func jobs(_ filter: JobFilter, _ page: PageRequest) throws(FleetError) -> Page<Job> {
+    try read { (r) throws(StoreError) in try r.jobs(filter, page) }
+  }
+
+  /// Which jobs a page holds and which version each has, read from an index alone.
+  package func jobVersions(_ filter: JobFilter, _ page: PageRequest) throws(FleetError) -> Page<JobVersion> {
+    try read { (r) throws(StoreError) in try r.jobVersions(filter, page) }
+  }
+
+  /// Lets a job that waits for approval begin. Twice is harmless.
+  package func approve(_ id: ID<Job>) async throws(FleetError) -> Job {
+    let job = try await change(id) { (job, now) throws(FleetError) in
+      if job.state.isFinal || job.isCancelRequested {
+        throw .conflict(code: "job_ended", detail: "The job is \(job.state.rawValue) and cannot be approved any more.")
+      }
+      guard job.state == .awaitingApproval else { return }
+      job.moved(by: .approved, at: now)
+    }
+    connections.wakeJobs()
+    return job
+  }
+
+  /// Asks for the end of a job in any phase. The answer shows the request; the runner carries it out. Twice is harmless.
+  package func cancel(_ id: ID<Job>) async throws(FleetError) -> Job {
+    let job = try await change(id) { (job, now) throws(FleetError) in
+      if job.state == .cancelled || job.isCancelRequested { return }
+      if job.state.isFinal {
+        throw .conflict(code: "job_ended", detail: "The job is \(job.state.rawValue) already.")
+      }
+      job.isCancelRequested = true
+      guard job.state == .awaitingApproval else { return }
+      // Nothing was rented: it ends here.
+      job.outcome = .cancelled
+      job.moved(by: .gaveUp, at: now)
+      job.moved(by: .finishedCancelled, at: now)
+    }
+    connections.jobNews.raise(id)
+    connections.wakeJobs()
+    return job
+  }
+
+  /// Runs an ended job's work again as a new job.
+  package func retry(
+    _ id: ID<Job>, idempotency: IdempotentRequest<Job>?
+  ) async throws(FleetError) -> Creation<Job> {
+    let job = try job(id)
+    guard job.state == .failed || job.state == .cancelled else {
+      throw .conflict(
+        code: "job_not_ended",
+        detail: "Only a failed or cancelled job can be retried; this one is \(job.state.rawValue).")
+    }
+    guard job.specification.secrets.isEmpty, job.specification.registryLogin == nil else {
+      throw .conflict(
+        code: "secrets_wiped",
+        detail: "The job's secrets were wiped when it ended. Post it again with its secrets.")
+    }
+    return try await submit(job.specification, idempotency: idempotency)
+  }
+
+  /// Reads, changes and writes one job in one transaction, with the event of its new state.
+  private func change(
+    _ id: ID<Job>, _ body: @escaping @Sendable (inout Job, Timestamp) throws(FleetError) -> Void
+  ) async throws(FleetError) -> Job {
+    let now = now()
+    let result = try await write { (tx) throws(StoreError) -> Result<Job, FleetError> in
+      guard var job = try tx.job(id) else { return .failure(.notFound(what: "job")) }
+      let before = job
+      do throws(FleetError) {
+        try body(&job, now)
+      } catch {
+        return .failure(error)
+      }
+      guard job != before else { return .success(job) }
+      _ = try tx.update(&job)
+      if job.state != before.state { try tx.append(job.event(at: now)) }
+      return .success(job)
+    }
+    return try result.get()
+  }
+}
+
+extension Job {
+  /// A move that the states checked just before allow.
+  fileprivate mutating func moved(by event: JobEvent, at moment: Timestamp) {
+    do {
+      try apply(event, at: moment)
+    } catch {
+      preconditionFailure("\(error)")
+    }
+  }
+}

@@ -1,0 +1,89 @@
+package import Artifacts
+package import Domain
+package import Locking
+package import Logging
+package import Store
+
+/// The facade: everything that a caller can ask for. Its methods write down what is wanted and answer; the loops make it so.
+package final class Fleet: Sendable {
+  let store: Store
+  let offers: any Marketplace
+  let peekOffers: @Sendable (OfferQuery) -> OfferListing?
+  let data: DataDirectory
+  let connections: FleetConnections
+  let now: @Sendable () -> Timestamp
+  let logger: Logger
+  let startedAt: Timestamp
+  /// Keys of uploads under way: their bytes take minutes, so a second one may come meanwhile.
+  let uploadsInFlight = Locked<Set<IdempotencyKey.Scope>>([])
+  private let draining = Locked(false)
+
+  /// - Parameters:
+  ///   - offers: a marketplace whose searches may come from a cache; nothing here rents through it.
+  ///   - peekOffers: what that cache holds fresh for a query, without waiting.
+  package init(
+    store: Store, offers: any Marketplace, peekOffers: @escaping @Sendable (OfferQuery) -> OfferListing?,
+    data: DataDirectory, connections: FleetConnections, now: @escaping @Sendable () -> Timestamp, logger: Logger
+  ) {
+    self.store = store
+    self.offers = offers
+    self.peekOffers = peekOffers
+    self.data = data
+    self.connections = connections
+    self.now = now
+    self.logger = logger
+    startedAt = now()
+  }
+
+  /// From now on readiness is false; what is asked for is still done.
+  package func beginDraining() {
+    draining.withLock { $0 = true }
+  }
+
+  var isDraining: Bool { draining.withLock { $0 } }
+
+  func read<R>(_ body: (StoreReader) throws(StoreError) -> R) throws(FleetError) -> R {
+    do throws(StoreError) {
+      return try store.read(body)
+    } catch {
+      throw FleetError(error)
+    }
+  }
+
+  func write<R: Sendable>(
+    _ body: @escaping @Sendable (StoreTransaction) throws(StoreError) -> R
+  ) async throws(FleetError) -> R {
+    do throws(StoreError) {
+      return try await store.write(body)
+    } catch {
+      throw FleetError(error)
+    }
+  }
+}
+
+/// What ties the facade to the loops without knowing them.
+package struct FleetConnections: Sendable {
+  /// Jobs changed: look at them now.
+  package var wakeJobs: @Sendable () -> Void
+  /// Instances changed: look at them now.
+  package var wakeInstances: @Sendable () -> Void
+  /// News of one job, a cancel for instance.
+  package var jobNews: KeyedSignals<ID<Job>>
+  /// A job's log grew or is complete.
+  package var logNews: KeyedSignals<ID<Job>>
+  package var provider: @Sendable () -> ProviderStatus
+  package var poller: @Sendable () -> PollerStatus
+
+  package init(
+    wakeJobs: @escaping @Sendable () -> Void, wakeInstances: @escaping @Sendable () -> Void,
+    jobNews: KeyedSignals<ID<Job>>, logNews: KeyedSignals<ID<Job>>,
+    provider: @escaping @Sendable () -> ProviderStatus, poller: @escaping @Sendable () -> PollerStatus
+  ) {
+    self.wakeJobs = wakeJobs
+    self.wakeInstances = wakeInstances
+    self.jobNews = jobNews
+    self.logNews = logNews
+    self.provider = provider
+    self.poller = poller
+  }
+}

@@ -1,0 +1,123 @@
+import Locking
+import Domain
+import Logging
+import Store
+
+extension InstanceReconciler {
+  /// One transaction: the row as it is now, if it still stands where the plan saw it, the move, its event and its line of
+  /// the ledger. False when the row moved on meanwhile.
+  func change(
+    _ planned: Instance, event: InstanceEvent?, _ mutate: @escaping @Sendable (inout Instance, Timestamp) -> Void
+  ) async -> Bool? {
+    let now = now()
+    do throws(StoreError) {
+      let change = try await store.write { (tx) throws(StoreError) -> InstanceChange? in
+        guard var row = try tx.instance(planned.id), row.state == planned.state else { return nil }
+        let before = row
+        mutate(&row, now)
+        if let event {
+          do throws(IllegalTransition) {
+            try row.apply(event)
+          } catch {
+            return nil
+          }
+        }
+        return try tx.record(row, before: before, event: event, at: now)
+      }
+      guard let change else { return false }
+      tell(change)
+      return true
+    } catch {
+      logger.error("instance cannot be written", metadata: metadata(planned, ["error": "\(error)"]))
+      return false
+    }
+  }
+
+  private func tell(_ change: InstanceChange) {
+    for event in change.events { signals.counted(event) }
+    if change.hasMoved {
+      logger.info(
+        "instance moved",
+        metadata: metadata(
+          change.row,
+          ["state": "\(change.row.state.rawValue)", "code": "\(change.row.failure?.code ?? "")"]))
+      signals.instances.raise()
+    }
+    if let jobID = change.row.jobID { signals.jobs.raise(jobID) }
+  }
+
+  func metadata(_ instance: Instance, _ more: Logger.Metadata = [:]) -> Logger.Metadata {
+    var metadata: Logger.Metadata = ["instance_id": "\(instance.id)"]
+    if let marketID = instance.marketID { metadata["provider_id"] = "\(marketID)" }
+    if let jobID = instance.jobID { metadata["job_id"] = "\(jobID)" }
+    return metadata.merging(more.filter { $0.value != "" }) { $1 }
+  }
+}
+
+struct InstanceChange: Sendable {
+  var row: Instance
+  var events: [FleetEvent]
+  var hasMoved: Bool
+}
+
+extension StoreTransaction {
+  /// Writes a changed row with what follows from the change: events, ledger, and what it has cost so far.
+  func record(
+    _ changed: Instance, before: Instance, event: InstanceEvent?, at now: Timestamp
+  ) throws(StoreError) -> InstanceChange? {
+    var row = changed
+    if let entry = row.ledgerEntry(after: event, before: before, at: now) { try append(entry) }
+    row.cost = try billingEvents(of: row.id).cost(until: now)
+    guard try update(&row) else { return nil }
+    if row.cost != before.cost, let jobID = row.jobID, var job = try job(jobID) {
+      let others = try instances(ofJob: jobID).filter { $0.id != row.id }
+      job.cost = others.reduce(row.cost) { $0 + $1.cost }
+      _ = try update(&job)
+    }
+    let events = row.events(after: event, before: before, at: now)
+    for event in events { try append(event) }
+    return InstanceChange(
+      row: row, events: events, hasMoved: row.state != before.state || row.desired != before.desired)
+  }
+}
+
+extension Instance {
+  /// Events in Vast's own words for what was seen, and ours for what it means.
+  fileprivate func events(after event: InstanceEvent?, before: Instance, at now: Timestamp) -> [FleetEvent] {
+    var events: [FleetEvent] = []
+    if let from = before.marketStatus, let to = marketStatus, from != to {
+      events.append(self.event("\(from)_to_\(to)", at: now))
+    }
+    switch event {
+    case .created: events.append(self.event("created", at: now))
+    case .booted: events.append(self.event("running", at: now))
+    case .stopSeen: events.append(self.event("exited", at: now))
+    case .vanished: events.append(self.event(failure?.code == "preempted" ? "preempted" : "exited", at: now))
+    case .goneProven, .cancelled: events.append(self.event("destroyed", at: now))
+    case .orderSent, .offerTaken, .orderReturned, .refused, .neverCreated, .stopAsked, .destroyAsked, nil: break
+    }
+    return events
+  }
+
+  /// The line that the ledger needs after a change: money flows from the contract's making to the proof that it is gone,
+  /// the GPUs' part only while it runs.
+  fileprivate func ledgerEntry(after event: InstanceEvent?, before: Instance, at now: Timestamp) -> BillingEvent? {
+    let gpu = state == .running ? gpuPerHour : .zero
+    func entry(_ kind: BillingEvent.Kind, gpu: Money) -> BillingEvent {
+      BillingEvent(
+        instanceID: id, jobID: jobID, kind: kind, at: now, gpuPerHour: gpu, storagePerHour: storagePerHour ?? .zero)
+    }
+    switch event {
+    case .created: return entry(.start, gpu: .zero)
+    case .goneProven: return entry(.stop, gpu: .zero)
+    case .booted, .stopSeen, .vanished, .stopAsked: return entry(.rateChanged, gpu: gpu)
+    case .destroyAsked:
+      // A running machine bills until it is gone.
+      return nil
+    default:
+      let isMetered = state == .running && before.state == .running
+      let hasNewRate = pricePerHour != before.pricePerHour || storagePerHour != before.storagePerHour
+      return isMetered && hasNewRate ? entry(.rateChanged, gpu: gpu) : nil
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import Locking
+import Domain
+import Store
+
+/// What ends a step from outside.
+enum Interruption: Sendable, Hashable {
+  case cancelled
+  /// The instance stopped, was lost or failed, on the instance loop's word.
+  case machineLost(Failure)
+  case timeUp
+  case overBudget
+}
+
+extension JobDrive {
+  /// Runs a long step beside a watch over the job. Whichever ends first ends the other.
+  func guarded<R: Sendable>(
+    _ operation: @escaping @Sendable () async -> R
+  ) async -> Result<R, InterruptedStep> {
+    await withTaskGroup(of: Result<R, InterruptedStep>.self) { group in
+      group.addTask { .success(await operation()) }
+      group.addTask {
+        guard let interruption = await interruption() else { return .failure(InterruptedStep(by: nil)) }
+        return .failure(InterruptedStep(by: interruption))
+      }
+      let first = await group.next() ?? .failure(InterruptedStep(by: nil))
+      group.cancelAll()
+      return first
+    }
+  }
+
+  /// Waits for what ends a step; nil when the task is cancelled because the service stops.
+  private func interruption() async -> Interruption? {
+    let signal = context.jobNews.signal(for: id)
+    while !Task.isCancelled {
+      let seen = signal.count
+      guard let job = read() else { return nil }
+      if let interruption = interruption(of: job) { return interruption }
+      await signal.wait(after: seen, upTo: nextLook(at: job), clock: context.clock)
+    }
+    return nil
+  }
+
+  func interruption(of job: Job) -> Interruption? {
+    if job.isCancelRequested { return .cancelled }
+    if let lost = instance(of: job)?.lossForJob { return .machineLost(lost) }
+    guard job.state == .running else { return nil }
+    if let end = job.deadline, context.now() >= end { return .timeUp }
+    if let budget = job.specification.maximumCost, costNow(of: job) >= budget { return .overBudget }
+    return nil
+  }
+
+  /// By the ledger up to this moment, also while nothing is heard from the provider.
+  private func costNow(of job: Job) -> Money {
+    let now = context.now()
+    do throws(StoreError) {
+      return try context.store.read { (r) throws(StoreError) in
+        var cost = Money.zero
+        for instance in try r.instances(ofJob: job.id) { cost += try r.billingEvents(of: instance.id).cost(until: now) }
+        return cost
+      }
+    } catch {
+      return job.cost
+    }
+  }
+
+  private func nextLook(at job: Job) -> Duration {
+    var rest = Duration.seconds(30)
+    if job.state == .running, let deadline = job.deadline { rest = min(rest, deadline - context.now()) }
+    if job.specification.maximumCost != nil { rest = min(rest, .seconds(5)) }
+    return max(rest, .milliseconds(50))
+  }
+}
+
+struct InterruptedStep: Error, Sendable, Hashable {
+  /// Nil when the service is stopping: the step is taken up again after the next start.
+  let by: Interruption?
+}
+
+extension Job {
+  fileprivate var deadline: Timestamp? {
+    guard let startedAt, let span = specification.maximumDuration else { return nil }
+    return startedAt + span
+  }
+}
+
+extension Instance {
+  /// Why it can serve its job no longer; nil while it can or may yet.
+  fileprivate var lossForJob: Failure? {
+    let reason =
+      failure ?? Failure(code: "instance_destroyed", detail: "The instance was destroyed.", isRetryable: true)
+    switch state {
+    case .requested, .creating, .loading, .running: return desired == .destroyed ? reason : nil
+    case .stopping, .stopped, .destroying, .destroyed, .failed, .lost: return reason
+    }
+  }
+}

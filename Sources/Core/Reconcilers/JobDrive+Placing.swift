@@ -1,0 +1,120 @@
+import Domain
+import Store
+
+extension JobDrive {
+  /// queued → provisioning: chooses an offer and writes the instance's row. The instance loop rents it.
+  func place(_ job: Job) async -> Progress {
+    if job.isCancelRequested { return await giveUp(job, .cancelled, nil) }
+    // One job never has two live instances: the last one must be proved gone first.
+    if let last = instance(of: job), !last.state.isFinal { return .waits(upTo: .seconds(60)) }
+    do throws(MarketplaceError) {
+      var query = job.specification.resources.query
+      query.excludedMachines.formUnion(job.failedMachines)
+      let offers = query.selection.rank(try await context.marketplace.searchOffers(query).offers, for: query)
+      guard let offer = offers.first else { return await giveUp(job, .failed, try await explainNoOffers(query)) }
+      if let failure = job.priceProblem(of: offer) { return await giveUp(job, .failed, failure) }
+      return await rent(offer, query: query, for: job)
+    } catch {
+      return await searchFailed(job, error)
+    }
+  }
+
+  private func rent(_ offer: Offer, query: OfferQuery, for job: Job) async -> Progress {
+    let owner = context.store.owner
+    return await change(
+      from: .queued, on: .placed,
+      also: { (tx, job, now) throws(StoreError) in
+        let instance = Instance(for: job, offer: offer, query: query, owner: owner, at: now)
+        try tx.insert(instance)
+        try tx.append(instance.event("requested", at: now))
+        job.instanceID = instance.id
+        job.attempts.append(
+          .init(number: job.attempt, instanceID: instance.id, machineID: offer.machineID, startedAt: now))
+      }
+    ) { job, _ in
+      job.attempt += 1
+      job.failure = nil
+    }
+  }
+
+  private func searchFailed(_ job: Job, _ error: MarketplaceError) async -> Progress {
+    let failure = Failure(code: error.code, detail: error.detail, isRetryable: error.isTransient)
+    switch error {
+    case .cancelled:
+      return .waits(upTo: context.settings.searchPause)
+    case .unauthorized, .insufficientCredit, .refused, .offerTaken, .createdUnusable, .notFound:
+      return await giveUp(job, .failed, failure)
+    case .rateLimited, .quotaExceeded, .unavailable, .unknownOutcome, .malformedAnswer:
+      // Nothing is lost by waiting; the job shows why it waits.
+      if job.failure != failure { await change(from: .queued) { job, _ in job.failure = failure } }
+      return .waits(upTo: pause(after: error))
+    }
+  }
+
+  private func pause(after error: MarketplaceError) -> Duration {
+    switch error {
+    case .rateLimited(let wait?), .quotaExceeded(let wait?): min(wait, .seconds(300))
+    case .quotaExceeded(nil): .seconds(300)
+    default: context.settings.searchPause * 4
+    }
+  }
+
+  /// Looks again with fewer conditions, to say which one stands in the way.
+  private func explainNoOffers(_ query: OfferQuery) async throws(MarketplaceError) -> Failure {
+    if let gpuName = query.gpuName {
+      let known = try await context.marketplace.gpuNames()
+      if !known.isEmpty, !known.contains(where: { $0.lowercased() == gpuName.lowercased() }) {
+        let near = known.filter { $0.lowercased().first == gpuName.lowercased().first }.prefix(8).joined(
+          separator: ", ")
+        let detail =
+          "Vast.ai has no GPU called \"\(gpuName)\"." + (near.isEmpty ? "" : " It has, for instance: \(near).")
+        return Failure(code: "no_such_gpu", detail: detail)
+      }
+    }
+    if let maximum = query.maximumPricePerHour {
+      var freer = query
+      freer.maximumPricePerHour = nil
+      let offers = OfferSelection.cheapest.rank(try await context.marketplace.searchOffers(freer).offers, for: freer)
+      if let cheapest = offers.first {
+        let detail =
+          "No offer costs at most $\(maximum.dollars) an hour with its disk; the cheapest that fits otherwise costs $\(cheapest.pricePerHour.dollars)."
+        return Failure(code: "no_offers_within_price", detail: detail, isRetryable: true)
+      }
+    }
+    let excluded = query.excludedMachines.isEmpty ? "" : " \(query.excludedMachines.count) machines are excluded."
+    return Failure(
+      code: "no_offers",
+      detail: "No offer fits what the job asks for.\(excluded) Search /v1/offers with fewer conditions.",
+      isRetryable: true)
+  }
+}
+
+extension Job {
+  /// A job that may cost less than its first hour's minute on this offer is not begun.
+  fileprivate func priceProblem(of offer: Offer) -> Failure? {
+    guard let budget = specification.maximumCost, cost >= budget else { return nil }
+    return Failure(
+      code: "max_cost_exceeded", detail: "The job has cost $\(cost.dollars), its bound is $\(budget.dollars).")
+  }
+}
+
+extension Instance {
+  fileprivate init(for job: Job, offer: Offer, query: OfferQuery, owner: Owner, at now: Timestamp) {
+    let specification = job.specification
+    let id = ID<Instance>(at: now)
+    let tag = InstanceTag(owner: owner, instanceID: id)
+    let label = specification.name ?? "job"
+    var order = RentalOrder(
+      offerID: offer.id, label: tag.label(label), image: specification.resolvedImage,
+      diskGigabytes: specification.resources.diskGigabytes)
+    order.templateHash = specification.templateHash
+    order.registryLogin = specification.registryLogin?.argument
+    if specification.resources.isInterruptible {
+      order.bidPerHour = specification.resources.bidPerHour ?? offer.minimumBidPerHour ?? offer.gpuPricePerHour
+    }
+    self.init(id: id, order: order, label: label, tag: tag, gpuCount: offer.gpuCount, createdAt: now)
+    self.query = query
+    jobID = job.id
+    adopt(offer)
+  }
+}

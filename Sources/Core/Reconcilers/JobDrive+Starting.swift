@@ -1,0 +1,111 @@
+import Domain
+import Store
+
+extension JobDrive {
+  /// provisioning → starting: waits for the instance to run, then for its SSH server to show itself.
+  func awaitInstance(_ job: Job) async -> Progress {
+    switch interruption(of: job) {
+    case .cancelled: return await giveUp(job, .cancelled, nil)
+    case .machineLost(let failure): return await failProvisioning(job, failure)
+    case .timeUp, .overBudget, nil: break
+    }
+    guard let instance = instance(of: job), instance.state == .running else { return .waits(upTo: .seconds(30)) }
+    let timeout = context.settings.sshTimeout
+    let candidates = instance.sshCandidates
+    let shell = context.shell
+    // Addresses may come a poll later than `running`.
+    guard !candidates.isEmpty else {
+      let waited = context.now() - (instance.runningAt ?? context.now())
+      return waited < timeout ? .waits(upTo: .seconds(1)) : await failAttempt(job, .deafSSH(timeout))
+    }
+    switch await guarded({ await shell.reachableAddress(among: candidates, patience: timeout) }) {
+    case .success(let address?):
+      return await change(
+        from: .provisioning, on: .ready,
+        also: { (tx, job, _) throws(StoreError) in
+          guard let id = job.instanceID, var row = try tx.instance(id) else { return }
+          row.sshAddress = address
+          _ = try tx.update(&row)
+        })
+    case .success(nil):
+      return Task.isCancelled ? .waits(upTo: .seconds(1)) : await failAttempt(job, .deafSSH(timeout))
+    case .failure: return .moved
+    }
+  }
+
+  /// What can never work on any machine is not tried on the next one.
+  private func failProvisioning(_ job: Job, _ failure: Failure) async -> Progress {
+    switch failure.code {
+    case "provider_unauthorized", "insufficient_credit", "provider_refused", "image_pull_failed":
+      return await giveUp(job, .failed, failure)
+    default:
+      return await failAttempt(job, failure)
+    }
+  }
+
+  /// starting → running: checks the GPU, sends the inputs, starts the command once. Each step may be repeated.
+  func start(_ job: Job) async -> Progress {
+    guard let instance = instance(of: job), let remote = RemoteJob(job, on: instance, context: context) else {
+      return await failAttempt(job, .deafSSH(context.settings.sshTimeout))
+    }
+    switch await guarded({ await self.prepare(remote) }) {
+    case .success(.started):
+      return await change(from: .starting, on: .launched) { job, now in job.startedAt = now }
+    case .success(.failed(let failure)):
+      return Task.isCancelled ? .waits(upTo: .seconds(1)) : await failAttempt(job, failure)
+    case .success(.hopeless(let failure)): return await giveUp(job, .failed, failure)
+    case .failure(let step): return await interrupted(job, by: step.by)
+    }
+  }
+
+  private enum Preparation: Sendable {
+    case started
+    case failed(Failure)
+    case hopeless(Failure)
+  }
+
+  private func prepare(_ remote: RemoteJob) async -> Preparation {
+    let giveUpAt = context.now() + context.settings.preparationTimeout
+    var deafUntil = context.now() + context.settings.sshTimeout
+    while true {
+      do throws(RemoteJobError) {
+        try await remote.start()
+        return .started
+      } catch {
+        switch error {
+        case .failed(let failure): return .failed(failure)
+        case .hopeless(let failure): return .hopeless(failure)
+        case .broken(let cause):
+          let failure = Failure(
+            code: "ssh_failed", detail: "The machine could not be prepared: \(cause)", isRetryable: true)
+          guard cause.isTransient, !Task.isCancelled else { return .failed(failure) }
+          if cause == .permissionDenied { await remote.attachKey() }
+          if cause == .timedOut { deafUntil = context.now() + context.settings.sshTimeout }
+          guard context.now() < min(deafUntil, giveUpAt) else { return .failed(failure) }
+          await pause(context.settings.retryPause)
+        }
+      }
+    }
+  }
+
+  func pause(_ span: Duration) async {
+    do { try await context.clock.sleep(for: span) } catch { return }
+  }
+
+  /// What an interruption means while a command may not yet, or may already, have been started.
+  func interrupted(_ job: Job, by interruption: Interruption?) async -> Progress {
+    switch interruption {
+    case .cancelled: return await giveUp(job, .cancelled, nil)
+    case .machineLost(let failure): return await failAttempt(job, failure)
+    case .timeUp, .overBudget, nil: return .waits(upTo: .seconds(1))
+    }
+  }
+}
+
+extension Failure {
+  fileprivate static func deafSSH(_ timeout: Duration) -> Failure {
+    Failure(
+      code: "ssh_timeout", detail: "No SSH server answered within \(Int(timeout.inSeconds)) s of running.",
+      isRetryable: true)
+  }
+}

@@ -1,0 +1,112 @@
+import Artifacts
+import Domain
+import Locking
+
+extension JobDrive {
+  /// running → collecting: follows the log until the command has ended, or its time, its money or its machine has.
+  func watch(_ job: Job) async -> Progress {
+    guard let instance = instance(of: job), let remote = RemoteJob(job, on: instance, context: context) else {
+      return await giveUp(job, .failed, .machineGone)
+    }
+    switch await guarded({ await self.follow(remote, job) }) {
+    case .success(let ending):
+      return await ended(job, ending, remote)
+    case .failure(let step):
+      switch step.by {
+      case .cancelled:
+        await remote.terminate()
+        return await giveUp(job, .cancelled, nil)
+      case .machineLost(let failure):
+        return await giveUp(job, .failed, failure)
+      case .timeUp:
+        let bound = Int(job.specification.maximumDuration?.inSeconds ?? 0)
+        return await cutShort(
+          job, remote,
+          Failure(code: "max_duration_exceeded", detail: "The command ran longer than \(bound) s and was ended."))
+      case .overBudget:
+        let bound = job.specification.maximumCost?.dollars ?? 0
+        return await cutShort(
+          job, remote, Failure(code: "max_cost_exceeded", detail: "The job reached its bound of $\(bound)."))
+      case nil:
+        return .waits(upTo: .seconds(1))
+      }
+    }
+  }
+
+  /// Ends the command, takes the rest of its output, and goes on to what it left behind.
+  private func cutShort(_ job: Job, _ remote: RemoteJob, _ failure: Failure) async -> Progress {
+    await remote.terminate()
+    await remote.fetchRestOfLog()
+    return await change(from: .running, on: .ended) { job, now in
+      job.outcome = .failed
+      job.failure = failure
+      job.endedAt = now
+    }
+  }
+
+  private func ended(_ job: Job, _ ending: RemoteJob.Ending, _ remote: RemoteJob) async -> Progress {
+    switch ending {
+    case .exited(let code, let setupFailed):
+      return await change(from: .running, on: .ended) { job, now in
+        job.exitCode = code
+        job.endedAt = now
+        job.outcome = code == 0 ? .succeeded : .failed
+        let failed =
+          setupFailed
+          ? Failure(code: "setup_failed", detail: "The setup ended with exit code \(code); see the log.")
+          : Failure(code: "command_failed", detail: "The command ended with exit code \(code); see the log.")
+        job.failure = code == 0 ? nil : failed
+      }
+    case .vanished:
+      let failure = Failure(
+        code: "command_vanished",
+        detail: "The command is gone without an exit code: it was killed, or the machine restarted.", isRetryable: true)
+      return await change(from: .running, on: .ended) { job, now in
+        job.outcome = .failed
+        job.failure = failure
+        job.endedAt = now
+      }
+    case .neverStarted:
+      let failure = Failure(
+        code: "workspace_gone", detail: "The machine no longer has the job's folder.", isRetryable: true)
+      return await giveUp(job, .failed, failure)
+    case .silent(let span):
+      return await cutShort(
+        job, remote,
+        Failure(code: "idle_timeout", detail: "The command wrote nothing for \(Int(span.inSeconds)) s and was ended."))
+    case .unreachable(let failure):
+      return Task.isCancelled ? .waits(upTo: .seconds(1)) : await giveUp(job, .failed, failure)
+    }
+  }
+
+  /// Follows through broken connections; only a long silence of SSH ends it.
+  private func follow(_ remote: RemoteJob, _ job: Job) async -> RemoteJob.Ending {
+    var silentSince: Timestamp?
+    while true {
+      do throws(RemoteJobError) {
+        return try await remote.followToEnd(idleTimeout: job.specification.idleTimeout)
+      } catch {
+        guard case .broken(let cause) = error, cause.isTransient, !Task.isCancelled else {
+          return .unreachable(error.failure)
+        }
+        let since = silentSince ?? context.now()
+        silentSince = remote.lastContact.map { max($0, since) } ?? since
+        guard context.now() - (silentSince ?? since) < context.settings.silenceTimeout else {
+          return .unreachable(
+            Failure(
+              code: "ssh_lost",
+              detail:
+                "SSH has been deaf for \(Int(context.settings.silenceTimeout.inSeconds)) s while Vast.ai says that the machine runs.",
+              isRetryable: true))
+        }
+        if cause == .permissionDenied { await remote.attachKey() }
+        await pause(context.settings.retryPause)
+      }
+    }
+  }
+}
+
+extension Failure {
+  static let machineGone = Failure(
+    code: "instance_lost", detail: "The machine is gone or cannot be addressed.", isRetryable: true)
+}

@@ -1,0 +1,112 @@
+package import Domain
+package import Locking
+package import Logging
+package import Store
+
+/// The one loop that lists instances: a complete list per interval serves everything, however many instances there are.
+package final class MarketPoller: Sendable {
+  package struct Configuration: Sendable {
+    /// While nothing changes (`VASTD_POLL_INTERVAL_S`).
+    package var interval = Duration.seconds(30)
+    /// While an instance boots, goes or is looked for. Vast allows a list a second for the whole account; two leave room.
+    package var busyInterval = Duration.seconds(2)
+
+    package init() {}
+  }
+
+  private struct State {
+    var observation: MarketObservation?
+    var startedAt: Timestamp?
+    var error: Failure?
+  }
+
+  private let marketplace: any Marketplace
+  private let store: Store
+  private let configuration: Configuration
+  private let signal: Signal
+  private let observed: @Sendable () -> Void
+  private let clock: any Clock<Duration>
+  private let now: @Sendable () -> Timestamp
+  private let logger: Logger
+  private let state = Locked(State())
+
+  /// - Parameters:
+  ///   - signal: raised when instances change; the poller then looks whether it is in a hurry.
+  ///   - observed: called after each complete list.
+  package init(
+    marketplace: any Marketplace, store: Store, configuration: Configuration, signal: Signal,
+    observed: @escaping @Sendable () -> Void, clock: any Clock<Duration>, now: @escaping @Sendable () -> Timestamp,
+    logger: Logger
+  ) {
+    self.marketplace = marketplace
+    self.store = store
+    self.configuration = configuration
+    self.signal = signal
+    self.observed = observed
+    self.clock = clock
+    self.now = now
+    self.logger = logger
+  }
+
+  /// The last complete list; never a failed or half one.
+  package var observation: MarketObservation? { state.withLock { $0.observation } }
+
+  package var status: PollerStatus {
+    let interval = interval
+    return state.withLock { state in
+      PollerStatus(lastPollAt: state.observation?.startedAt, interval: interval, error: state.error)
+    }
+  }
+
+  /// Until the task is cancelled.
+  package func run() async {
+    while !Task.isCancelled {
+      await poll()
+      await waitUntilDue()
+    }
+  }
+
+  /// Asks for one complete list. A failure leaves the last one in place: it proves nothing new.
+  package func poll() async {
+    let startedAt = now()
+    state.withLock { $0.startedAt = startedAt }
+    do throws(MarketplaceError) {
+      let instances = try await marketplace.listInstances()
+      state.withLock { state in
+        state.observation = MarketObservation(instances, startedAt: startedAt)
+        state.error = nil
+      }
+      observed()
+    } catch {
+      guard error != .cancelled else { return }
+      state.withLock { $0.error = Failure(code: error.code, detail: error.detail, isRetryable: true) }
+      logger.warning("instance list failed", metadata: ["code": "\(error.code)", "error": "\(error.detail)"])
+    }
+  }
+
+  private func waitUntilDue() async {
+    while !Task.isCancelled {
+      let seen = signal.count
+      let due = (state.withLock { $0.startedAt } ?? now()) + interval
+      let rest = due - now()
+      guard rest > .zero else { return }
+      await signal.wait(after: seen, upTo: rest, clock: clock)
+    }
+  }
+
+  private var interval: Duration {
+    do throws(StoreError) {
+      let isBusy = try store.read { (r) throws(StoreError) in try r.liveInstances() }.contains { $0.isAwaited }
+      return isBusy ? min(configuration.busyInterval, configuration.interval) : configuration.interval
+    } catch {
+      return configuration.interval
+    }
+  }
+}
+
+extension Instance {
+  /// Something about it is expected to change at the provider soon.
+  fileprivate var isAwaited: Bool {
+    state.isInTransition || (desired == .destroyed && state.mayExist)
+  }
+}
