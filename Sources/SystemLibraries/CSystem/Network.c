@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -98,8 +97,6 @@ int csystem_epoll_wait(int epoll, uint64_t *tokens, int limit, int milliseconds)
   for (int index = 0; index < count; index++) tokens[index] = events[index].data.u64;
   return count;
 }
-
-int csystem_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 void csystem_eventfd_signal(int fd) {
   uint64_t one = 1;

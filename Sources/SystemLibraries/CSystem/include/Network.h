@@ -1,6 +1,6 @@
 #pragma once
 
-// Sockets, epoll and eventfd, as far as the HTTP server needs them. -1 and errno on failure unless said otherwise.
+// Sockets and epoll, as far as the HTTP server needs them. -1 and errno on failure unless said otherwise.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -27,7 +27,7 @@ int csystem_epoll_watch_hangup(int epoll, int fd, uint64_t token);
 int csystem_epoll_watch_readable(int epoll, int fd, uint64_t token);
 /// Waits for up to `limit` tokens; -1 milliseconds: for ever. An interrupted wait counts as 0 tokens.
 int csystem_epoll_wait(int epoll, uint64_t *tokens, int limit, int milliseconds);
-int csystem_eventfd(void);
+/// Adds to a descriptor of csystem_eventfd, which makes it readable, and takes that back.
 void csystem_eventfd_signal(int fd);
 void csystem_eventfd_clear(int fd);
 
