@@ -76,5 +76,6 @@ int csystem_spawn(pid_t *pid, const char *path, char *const argv[], char *const 
 
 int csystem_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
+int csystem_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
 
 int csystem_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

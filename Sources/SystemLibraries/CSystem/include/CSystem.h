@@ -25,5 +25,7 @@ void csystem_name_thread(const char *name);
 int csystem_spawn(pid_t *pid, const char *path, char *const argv[], char *const envp[], int input, int output, int error);
 /// A descriptor that polls readable once the process has ended; closed on exec.
 int csystem_pidfd_open(pid_t pid);
+/// A non-blocking eventfd, closed on exec.
+int csystem_eventfd(void);
 /// pipe2(2) with O_CLOEXEC.
 int csystem_pipe(int ends[2]);
