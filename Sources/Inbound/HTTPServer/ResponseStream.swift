@@ -67,6 +67,10 @@ package final class ResponseStream: Sendable {
   /// Ends the body after what is queued. Later writes throw.
   package func finish() { end(.finished) }
 
+  /// Breaks the connection off after what is queued, so that nobody takes the part for the whole: the source failed, or the
+  /// server drains.
+  package func cut() { end(.cut) }
+
   /// True once nothing more will be accepted.
   package var isClosed: Bool { state.withLock { $0.end != .open } }
 
@@ -86,9 +90,6 @@ package final class ResponseStream: Sendable {
     end(.abandoned)
     reportClose()
   }
-
-  /// The server drains.
-  func cut() { end(.cut) }
 
   /// The connection is through with this stream.
   /// - Returns: the bytes that were taken.

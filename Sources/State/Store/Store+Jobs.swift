@@ -1,19 +1,16 @@
 package import Domain
 
-/// What a cache of rendered jobs needs to know: which, and whether it changed.
-package struct JobVersion: Sendable, Hashable {
-  package var id: ID<Job>
-  package var version: Int64
-
-  package init(id: ID<Job>, version: Int64) {
-    self.id = id
-    self.version = version
-  }
-}
-
 extension StoreReader {
   package func job(_ id: ID<Job>) throws(StoreError) -> Job? {
     try connection.first("SELECT \(jobColumns) FROM jobs WHERE id = $1", [.text(id.rawValue)], decodeJob)
+  }
+
+  /// The version alone, for who keeps a rendering of the job; nil when there is none.
+  package func jobVersion(_ id: ID<Job>) throws(StoreError) -> Int64? {
+    try connection.first("SELECT version FROM jobs WHERE id = $1", [.text(id.rawValue)]) { row throws(StoreError) in
+      var row = RowReader(row)
+      return row.integer()
+    }
   }
 
   /// Newest first.
