@@ -29,3 +29,5 @@ int csystem_pidfd_open(pid_t pid);
 int csystem_eventfd(void);
 /// pipe2(2) with O_CLOEXEC.
 int csystem_pipe(int ends[2]);
+/// memmem(3), a GNU extension: where the needle first lies in the haystack, or null.
+const void *csystem_memmem(const void *haystack, size_t haystack_length, const void *needle, size_t needle_length);
