@@ -5,6 +5,8 @@ import Store
 /// The right to be the one process that uses a database: `vastd.db.lock`, locked while this lives. The kernel lets go of
 /// it when the process ends, however it ends.
 final class DatabaseLock {
+  /// The path without symbolic links, so that every way to the file meets the same lock.
+  let databasePath: String
   private var descriptor: Int32
 
   /// Also makes sure of the place: a local disk, a directory that others cannot write to, a file for us alone.
@@ -16,23 +18,23 @@ final class DatabaseLock {
         detail: "Anybody may write to \(directory), and so replace the database. Run: chmod 0700 '\(directory)'")
     }
     if directoryFailure != 0 { throw Self.failure(directoryFailure, directory) }
-    if let filesystem = csqlite_network_filesystem(directory) {
+    let fileFailure = csqlite_prepare_file(path)
+    if fileFailure != 0 { throw Self.failure(fileFailure, path) }
+    guard let resolved = realpath(path, nil) else { throw Self.failure(errno, path) }
+    databasePath = String(cString: resolved)
+    free(resolved)
+    if let filesystem = csqlite_network_filesystem(databasePath) {
       throw .misconfigured(
-        detail: "\(directory) is on \(String(cString: filesystem)): locks there do not hold, and the database would be "
-          + "damaged. Choose a local disk.")
+        detail: "\(databasePath) is on \(String(cString: filesystem)): locks there do not hold, and the database would "
+          + "be damaged. Choose a local disk.")
     }
     var holder: Int64 = 0
-    descriptor = csqlite_lock_file(path + ".lock", &holder)
+    descriptor = csqlite_lock_file(databasePath + ".lock", &holder)
     if descriptor == -EWOULDBLOCK {
       let process = holder > 0 ? "process \(holder)" : "another process"
       throw .locked(detail: "The database \(path) is in use by \(process). Only one vastd may use it at a time.")
     }
-    if descriptor < 0 { throw Self.failure(-descriptor, path + ".lock") }
-    let fileFailure = csqlite_prepare_file(path)
-    if fileFailure != 0 {
-      release()
-      throw Self.failure(fileFailure, path)
-    }
+    if descriptor < 0 { throw Self.failure(-descriptor, databasePath + ".lock") }
   }
 
   deinit { release() }

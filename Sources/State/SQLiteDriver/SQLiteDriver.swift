@@ -23,7 +23,8 @@ package struct SQLiteDriver: SQLDriver {
 
   package func openWriter() throws(StoreError) -> any SQLConnection {
     let lock = try DatabaseLock(databasePath: path)
-    let connection = try SQLiteConnection(path: path, isWriter: true, lock: lock, largestChecked: largestChecked)
+    let connection = try SQLiteConnection(
+      path: lock.databasePath, isWriter: true, lock: lock, largestChecked: largestChecked)
     do {
       try prepare(connection)
     } catch {
@@ -47,7 +48,7 @@ package struct SQLiteDriver: SQLDriver {
 
   private func prepare(_ connection: SQLiteConnection) throws(StoreError) {
     try connection.runScript("PRAGMA busy_timeout = 5000;")
-    try refuseForeign(connection)
+    try claim(connection)
     // secure_delete: what is deleted is overwritten, secrets above all. journal_size_limit: a log grown by a burst is cut
     // back. foreign_keys has to be set outside a transaction, for every connection.
     try connection.runScript(
@@ -66,13 +67,16 @@ package struct SQLiteDriver: SQLDriver {
     }
   }
 
-  /// An empty file is a new database; any other bears our mark.
-  private func refuseForeign(_ connection: SQLiteConnection) throws(StoreError) {
-    let isForeign = try connection.pragma("application_id") != String(Self.applicationID)
-    guard isForeign, try connection.pragma("schema_version") != "0" else { return }
-    throw .misconfigured(detail: "\(path) is a database of another program.")
+  /// An empty file is a new database and gets our mark before anything else, so that a start cut short at any point
+  /// leaves one that is known again; any other file bears it.
+  private func claim(_ connection: SQLiteConnection) throws(StoreError) {
+    if try connection.pragma("application_id") == String(Self.applicationID) { return }
+    guard try connection.pragma("schema_version") == "0" else {
+      throw .misconfigured(detail: "\(path) is a database of another program.")
+    }
+    try connection.runScript("PRAGMA application_id = \(Self.applicationID);")
   }
 
-  /// "vast", as the first migration writes it.
+  /// "vast", in the header of the file.
   private static let applicationID: Int64 = 0x7661_7374
 }

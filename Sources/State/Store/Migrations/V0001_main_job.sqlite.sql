@@ -1,7 +1,6 @@
 -- Jobs, the instances that serve them, what happened and what it cost.
 -- Times are microseconds since 1970 UTC, money is micro-dollars, booleans are 0 and 1, documents are JSON text.
 
-PRAGMA application_id = 1986098036; -- "vast": `file` names it, and a foreign database is not taken for ours
 PRAGMA user_version = 1;
 
 CREATE TABLE settings (
@@ -50,7 +49,7 @@ CREATE TABLE jobs (
   CONSTRAINT ended_job_keeps_no_secret
     CHECK (state NOT IN ('succeeded', 'failed', 'cancelled') OR has_secrets = 0),
   CONSTRAINT ended_job_has_its_outcome
-    CHECK (state NOT IN ('succeeded', 'failed', 'cancelled') OR outcome = state)
+    CHECK (state NOT IN ('succeeded', 'failed', 'cancelled') OR (outcome IS NOT NULL AND outcome = state))
 ) STRICT;
 
 -- Answers lists of ids and versions, filtered by state or not, without a look at the rows.
