@@ -86,21 +86,6 @@ struct DataDirectoryTests {
     #expect(stat(folder, &status) == 0 && status.st_mode & 0o777 == 0o700)
   }
 
-  @Test func `an attempt's log is set aside once, however often it is asked`() throws {
-    let directory = try scratch.directory()
-    let folder = try directory.jobDirectory(job)
-    try directory.setLogAside(job, ofAttempt: 1)
-    #expect(names(in: folder) == [])
-    let first = try LogFile(path: directory.logPath(job))
-    try first.append(Array("first".utf8))
-    try directory.setLogAside(job, ofAttempt: 1)
-    let second = try LogFile(path: directory.logPath(job))
-    try second.append(Array("second".utf8))
-    try directory.setLogAside(job, ofAttempt: 1)
-    #expect(try contents(of: directory.logPath(job, ofAttempt: 1)) == Array("first".utf8))
-    #expect(try contents(of: directory.logPath(job)) == Array("second".utf8))
-  }
-
   @Test func `a removed upload is gone, and removing it again is fine`() async throws {
     let directory = try scratch.directory()
     let upload = try IncomingUpload(in: directory, id: .make())

@@ -51,17 +51,6 @@ struct LogFileTests {
     #expect(throws: ArtifactError.self) { try log.append([1]) }
   }
 
-  @Test func `a reader gets the part it asks for, and nothing past the end`() throws {
-    #expect(try LogFile.read(path: path, from: 0, count: 10) == [])
-    let log = try LogFile(path: path)
-    try log.append(Array("0123456789".utf8))
-    #expect(try LogFile.read(path: path, from: 3, count: 4) == Array("3456".utf8))
-    #expect(try LogFile.read(path: path, from: 8, count: 1 << 30) == Array("89".utf8))
-    #expect(try LogFile.read(path: path, from: 10, count: 4) == [])
-    #expect(try LogFile.read(path: path, from: .max, count: .max) == [])
-    #expect(try LogFile.read(path: path, from: -5, count: 2) == Array("01".utf8))
-  }
-
   @Test func `a link in the place of a log is not followed`() throws {
     let outside = scratch.write([], to: "outside")
     #expect(symlink(outside, path) == 0)

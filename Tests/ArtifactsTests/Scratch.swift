@@ -34,8 +34,13 @@ final class Scratch: Sendable {
   func run(_ command: String) -> Int32 { system("cd '\(path)' && \(command)") }
 }
 
-/// The bytes of a file; empty when there is none.
-func contents(of path: String) throws -> [UInt8] { try LogFile.read(path: path, from: 0, count: .max) }
+func contents(of path: String) throws -> [UInt8] {
+  let file = try FileHandle.open(path, O_RDONLY)
+  defer { file.close() }
+  var bytes = [UInt8](repeating: 0, count: Int(try file.size()))
+  let count = try bytes.withUnsafeMutableBytes { try file.read(into: $0, at: 0) }
+  return Array(bytes.prefix(count))
+}
 
 func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 

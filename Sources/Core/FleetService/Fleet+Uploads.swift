@@ -1,6 +1,7 @@
-import Locking
 import Artifacts
 package import Domain
+import Locking
+import Logging
 import Store
 
 /// An upload whose bytes are coming in.
@@ -47,11 +48,21 @@ extension Fleet {
         try tx.insert(upload)
         return upload
       }
-      if case .replayed = creation { incoming.abandon() }
+      if case .replayed = creation { discard(incoming) }
       return creation
     } catch {
-      incoming.abandon()
+      discard(incoming)
       throw error
+    }
+  }
+
+  /// Removes what came, also when it was moved into its place already.
+  private func discard(_ incoming: IncomingUpload) {
+    incoming.abandon()
+    do throws(ArtifactError) {
+      try data.removeUpload(incoming.file.id)
+    } catch {
+      logger.warning("upload not removed", metadata: ["upload_id": "\(incoming.file.id)", "error": "\(error)"])
     }
   }
 

@@ -1,7 +1,7 @@
 /// How much an archive may ask of whoever unpacks it.
 package struct ArchiveLimits: Sendable, Hashable {
   /// Of the archive as it comes. It lies on our disk until the job is over.
-  package var packedBytes: Int64 = 50 << 30
+  package var packedBytes: Int64 = 100 << 30
   /// A folder of a data set has tens of thousands of files; above this the unpacking alone costs minutes of rent.
   package var entries = 100_000
   /// Of all files once unpacked, holes included. The largest disks that are rented are of this order.

@@ -6,7 +6,7 @@ import Glibc
 ///
 ///     vastd.db
 ///     uploads/ID.tar.gz          what callers sent, checked
-///     jobs/ID/output.log         the last attempt's output; earlier ones are output.1.log, output.2.log …
+///     jobs/ID/output.log         the command's output as far as it was fetched
 ///     jobs/ID/results.tar.gz
 ///     ssh/                       keys and known hosts
 ///     tmp/                       half-received uploads; whatever lies there at start is from before a crash
@@ -53,16 +53,7 @@ package struct DataDirectory: Sendable {
   }
 
   package func logPath(_ id: ID<Job>) -> String { "\(path)/jobs/\(id)/output.log" }
-  /// Where `setLogAside` puts the log of an attempt that was followed by another.
-  package func logPath(_ id: ID<Job>, ofAttempt attempt: Int) -> String { "\(path)/jobs/\(id)/output.\(attempt).log" }
   package func resultsPath(_ id: ID<Job>) -> String { "\(path)/jobs/\(id)/results.tar.gz" }
-
-  /// Keeps the log of an attempt that is over, so that the next begins an empty one. Repeating it does nothing.
-  package func setLogAside(_ id: ID<Job>, ofAttempt attempt: Int) throws(ArtifactError) {
-    let aside = logPath(id, ofAttempt: attempt)
-    if access(aside, F_OK) == 0 || access(logPath(id), F_OK) != 0 { return }
-    try FileHandle.rename(logPath(id), to: aside)
-  }
 
   /// Removes a stored upload, as when its row could not be written. A missing one is fine.
   package func removeUpload(_ id: ID<Upload>) throws(ArtifactError) {

@@ -16,8 +16,7 @@ package final class LogFile: Sendable {
   private let state: Locked<State>
   private let limitBytes: Int64
 
-  /// Opens the log, or makes an empty one. A job that prints without end stops at `limitBytes`: its log ends there, and the
-  /// job goes on.
+  /// Opens the log, or makes an empty one. It takes no more than `limitBytes`: a job may print without end.
   package convenience init(path: String, limitBytes: Int64 = 1 << 30) throws(ArtifactError) {
     let file = try FileHandle.open(path, O_WRONLY | O_APPEND | O_CREAT)
     do throws(ArtifactError) {
@@ -57,24 +56,5 @@ package final class LogFile: Sendable {
       state.file?.close()
       state.file = nil
     }
-  }
-
-  /// Up to `count` bytes of a log from `offset` on: fewer at its end, none past it or while there is no log yet.
-  package static func read(path: String, from offset: Int64, count: Int) throws(ArtifactError) -> [UInt8] {
-    if access(path, F_OK) != 0, errno == ENOENT { return [] }
-    let file = try FileHandle.open(path, O_RDONLY)
-    defer { file.close() }
-    // Sized by what is there: asking for a megabyte at the end of a log costs no megabyte.
-    let available = max(0, min(Int64(count), try file.size() - max(0, offset)))
-    var failure: ArtifactError?
-    let bytes = [UInt8](unsafeUninitializedCapacity: Int(available)) { buffer, filled in
-      do throws(ArtifactError) {
-        filled = try file.read(into: UnsafeMutableRawBufferPointer(buffer), at: max(0, offset))
-      } catch {
-        failure = error
-      }
-    }
-    if let failure { throw failure }
-    return bytes
   }
 }
