@@ -13,7 +13,7 @@ extension Connection {
     let handle = ConnectionHandle(pointer: handle)
     let pending = PendingAnswer(resume: { core.resume(handle) })
     self.pending = pending
-    waiting.withLock {
+    wait {
       $0.head = head
       $0.answer = pending
     }
@@ -110,7 +110,7 @@ extension Connection {
     let core = core
     let handle = ConnectionHandle(pointer: handle)
     let source = StreamSource(stream: stream, connection: self, resume: { core.resume(handle) })
-    waiting.withLock { $0.stream = stream }
+    wait { $0.stream = stream }
     // Registered first, looked at second: so a drain cuts every stream, before or after.
     if core.isDraining.load(ordering: .sequentiallyConsistent) { stream.cut() }
     if head?.method == .head { stream.abandon() }
@@ -148,7 +148,7 @@ extension Connection {
 
   /// The request is over, one way or another; the connection may carry another one.
   func requestEnded(whole: Bool) {
-    abandonBody()
+    if reception != nil || receiver != nil { abandonBody() }
     if let pending {
       // The daemon cut a connection whose answer had come but was not taken.
       if case .answer(let response) = pending.take() { response.discard() }
@@ -165,7 +165,8 @@ extension Connection {
       }
       markAnswered()
       isCounted = false
-      waiting.withLock { $0 = Waiting() }
+      if isWaiting { waiting.withLock { $0 = Waiting() } }
+      isWaiting = false
       answer = Answer()
       head = nil
       _ = core.inFlight.wrappingSubtract(1, ordering: .sequentiallyConsistent)

@@ -19,6 +19,21 @@ extension Connection {
     if deadline.load(ordering: .relaxed) > now + core.headerDeadline {
       setDeadline(now + core.headerDeadline, now: now)
     }
+    if let refusal = targetRefusal { refuseLine(refusal, now: now) }
+  }
+
+  /// What can be said of a target before its headers. The library is about to file each pair of the query in its memory, and
+  /// when that runs out it forgets the rest of the request and waits for ever; so such targets are refused here.
+  private var targetRefusal: Refusal? {
+    if fields.targetLength > core.configuration.targetLimitBytes { return .targetTooLong }
+    let items = fields.withTarget { RequestTarget.queryItemCount(in: $0, upTo: core.configuration.queryItemLimit) }
+    return items > core.configuration.queryItemLimit ? .tooManyQueryItems : nil
+  }
+
+  private func refuseLine(_ refusal: Refusal, now: Int64) {
+    guard move(from: .head, to: .refused) else { return }
+    RawAnswer.send(RawAnswer.render(core.refusal(refusal, head: nil), for: nil), to: descriptor)
+    setDeadline(now + ServerCore.lingerNanoseconds, now: now)
   }
 
   /// The library's request callback. False cuts the connection.
@@ -72,7 +87,6 @@ extension Connection {
     let size = cmhd_header_size(handle)
     let start = UnsafeRawPointer(method), versionStart = UnsafeRawPointer(version)
     guard size <= core.configuration.headerLimitBytes else { throw .headersTooLarge }
-    guard fields.targetLength <= core.configuration.targetLimitBytes else { throw .targetTooLong }
     // Method, NUL, target, NUL, "HTTP/1.x", NUL, NUL, and nothing between them: no second space, no byte hidden by a NUL.
     let methodCount = strlen(method)
     let lineCount = methodCount + 1 + fields.targetLength + 1
@@ -91,8 +105,6 @@ extension Connection {
     let path = try fields.withTarget { (target) throws(Refusal) in
       let path = try RequestTarget.path(of: target)
       if path.utf8.count < target.count {
-        let limit = core.configuration.queryItemLimit
-        guard RequestTarget.queryItemCount(in: target) <= limit else { throw .tooManyQueryItems }
         _ = try RequestTarget.query(of: target)
       }
       return path
@@ -120,7 +132,7 @@ extension Connection {
     bodyCount = 0
     body = []
     if let length = head.contentLength, receiver == nil { body.reserveCapacity(min(length, 1 << 20)) }
-    waiting.withLock { $0.head = head }
+    wait { $0.head = head }
     let now = csystem_monotonic_ns()
     guard move(from: .head, to: .body) else { return false }
     setDeadline(now + time, now: now)

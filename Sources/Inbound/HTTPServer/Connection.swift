@@ -66,6 +66,8 @@ final class Connection: @unchecked Sendable {
   var receiver: (any BodyReceiver)?
   var pending: PendingAnswer?
   var isWatched = false
+  /// `waiting` has something in it, so that a request that never waits leaves the lock alone.
+  var isWaiting = false
   var isCounted = false
   var isUnanswered = false
   var answer = Answer()
@@ -96,6 +98,11 @@ final class Connection: @unchecked Sendable {
   /// Moves on unless the watching thread was faster.
   func move(from: Phase, to: Phase) -> Bool {
     phase.compareExchange(expected: from, desired: to, ordering: .acquiringAndReleasing).exchanged
+  }
+
+  func wait(_ change: (inout Waiting) -> Void) {
+    isWaiting = true
+    waiting.withLock { change(&$0) }
   }
 
   // MARK: On the watching thread

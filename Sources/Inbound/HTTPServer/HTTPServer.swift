@@ -10,8 +10,9 @@ import Synchronization
 /// It runs until `drain`; dropping it does not stop it.
 ///
 /// The library answers a few broken requests itself, before any of this code is asked, with its own small HTML page:
-/// 400 for what is not HTTP, a broken chunk or an unreadable Content-Length, 413 for an absurd one, 414 and 431 for a head
-/// that does not fit its memory (about 30 KB), 505 for versions other than 1.x. Those do not reach `RequestHandler`.
+/// 400 for what is not HTTP, a broken chunk or an unreadable Content-Length (this one it says twice before it closes), 413
+/// for an absurd one, 414 and 431 for a head that does not fit its memory (about 30 KB), 505 for versions other than 1.x.
+/// Those do not reach `RequestHandler`.
 package final class HTTPServer: Sendable {
   private let core: ServerCore
   private let daemon: Daemon

@@ -33,10 +33,15 @@ enum RequestTarget {
     return try text(decoded)
   }
 
-  /// How many pairs the query of a target has, without decoding them.
-  static func queryItemCount(in target: UnsafeBufferPointer<UInt8>) -> Int {
+  /// How many pairs the query of a target has at most, without decoding them; counts no further than one above a limit.
+  static func queryItemCount(in target: UnsafeBufferPointer<UInt8>, upTo limit: Int) -> Int {
     guard let question = target.firstIndex(of: question) else { return 0 }
-    return target[(question + 1)...].split(separator: ampersand).count
+    var count = 1
+    for byte in target[(question + 1)...] where byte == ampersand {
+      count += 1
+      if count > limit { break }
+    }
+    return count
   }
 
   /// The pairs of the query, decoded, in order. A pair without `=` has an empty value; `+` is a space.

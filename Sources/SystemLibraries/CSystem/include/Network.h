@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/// A listening TCP socket on a numeric address or a name, with SO_REUSEADDR, non-blocking and close-on-exec.
+/// A listening TCP socket on a numeric address or a name, with SO_REUSEADDR and keep-alive probes for what it accepts,
+/// non-blocking and close-on-exec.
 int csystem_listen_tcp(const char *host, uint16_t port, int backlog);
 /// A blocking TCP connection to a numeric address, close-on-exec, Nagle off.
 int csystem_connect_tcp(const char *host, uint16_t port);
