@@ -130,13 +130,13 @@ let package = Package(
     // The simulator of Vast.ai.
     .target(
       name: "Simulator",
-      dependencies: ["HTTPServer", "JSON", "Locking", "CSystem"],
+      dependencies: ["HTTPServer", "JSON", "Locking", "CSystem", "CInit"],
       path: "Sources/Simulator",
       swiftSettings: strict),
     .executableTarget(
       name: "vast-sim",
       dependencies: [
-        "Simulator", "JSON", "CSystem",
+        "Simulator", "JSON",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/vast-sim",
@@ -159,6 +159,8 @@ let package = Package(
       name: "CCrypto", path: "Sources/SystemLibraries/CCrypto",
       linkerSettings: [.linkedLibrary("crypto")]),
     .target(name: "CSystem", path: "Sources/SystemLibraries/CSystem"),
+    // Not a library but a process: the init of a simulated container.
+    .target(name: "CInit", path: "Sources/SystemLibraries/CInit"),
 
     // Tests: one folder per target.
     .target(
@@ -225,8 +227,8 @@ let package = Package(
       name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests", swiftSettings: strict),
     .testTarget(
       name: "SimulatorTests",
-      dependencies: ["Simulator", "HTTPServer", "HTTPClient", "JSON", "Locking", "TestSupport"],
-      path: "Tests/SimulatorTests", swiftSettings: strict),
+      dependencies: ["Simulator", "HTTPServer", "HTTPClient", "JSON", "Locking", "CSystem", "TestSupport"],
+      path: "Tests/SimulatorTests", exclude: ["Recordings"], swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests",
       dependencies: ["HTTPClient", "JSON", "Locking", "CSystem", "TestSupport"],

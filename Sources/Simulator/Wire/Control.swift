@@ -1,0 +1,141 @@
+import HTTPServer
+import JSON
+
+/// The surface for tests under `/sim/`: no key, loopback only, and nothing a real client would call.
+///
+///     POST /sim/settings   {"boot": 0.2, …}                        answers with all settings
+///     POST /sim/fault      {"kind": "create_lost", "count": 2}     see `Fault`; DELETE forgets all
+///     POST /sim/fate       {"fate": "pull_fails", "count": 1, "machine": 27182}   for contracts still to be made
+///     POST /sim/offers     {"replace": true, "offers": [{…}]}      see `offer(_:)`
+///     POST /sim/account    {"credit": 0.5}
+///     POST /sim/instances/{id}/{outbid,release,take_gpus,crash,offline,online,pull_fails,runtime_fails,stuck,deaf,
+///                               silent,proxy_only}
+///     GET  /sim/truth      every contract ever, its states and cost
+///     GET  /sim/requests   counts and the last requests; DELETE forgets them
+extension World {
+  mutating func control(_ method: Method, _ parts: [String], _ body: JSONObject) throws(ControlError) -> JSONValue {
+    switch (method, parts.first ?? "", parts.count) {
+    case (.post, "settings", 1):
+      settle()
+      try settings.apply(body)
+      return settings.json
+    case (.get, "settings", 1):
+      return settings.json
+    case (.post, "fault", 1):
+      faults.append(try Fault(body, routes: Route.names))
+    case (.delete, "fault", 1):
+      faults = []
+      fates = []
+    case (.get, "fault", 1):
+      return .array(faults.map(\.json))
+    case (.post, "fate", 1):
+      let count = Int(try (body["count"] ?? .int(1)).seconds("count"))
+      let fate = try Self.fate(body["fate"]?.asText ?? "", body)
+      fates.append(PlannedFate(fate: fate, count: count, machine: body["machine"]?.asInt))
+    case (.post, "account", 1):
+      settle()
+      guard let credit = body["credit"]?.asNumber else { throw ControlError("\"credit\" must be a number") }
+      wallet.set(credit: credit)
+      if credit <= 0 { runOutOfCredit() }
+    case (.post, "offers", 1):
+      let added = try (body["offers"]?.asArray ?? []).map { item throws(ControlError) in try offer(item) }
+      offers = body["replace"]?.asBool == true ? added : offers + added
+    case (.get, "truth", 1):
+      return truth()
+    case (.post, "instances", 3):
+      guard let id = Int(parts[1]), alive(id) != nil else { throw ControlError("there is no instance \(parts[1])") }
+      try afflict(id, parts[2], body)
+    default:
+      throw ControlError("there is no \(method.rawValue) /sim/\(parts.joined(separator: "/"))")
+    }
+    return .object(JSONObject([.init(name: "success", value: .bool(true))]))
+  }
+
+  private mutating func afflict(_ id: Int, _ what: String, _ body: JSONObject) throws(ControlError) {
+    switch what {
+    case "outbid": outbid(id, tenant: body["tenant"]?.asBool ?? false)
+    case "release": release(id)
+    case "take_gpus": takeGPUs(id)
+    case "crash": crash(id, message: body["message"]?.asText)
+    case "offline": goOffline(id)
+    case "online": comeBack(id)
+    default: doom(id, try Self.fate(what, body))
+    }
+  }
+
+  private static func fate(_ name: String, _ body: JSONObject) throws(ControlError) -> Fate {
+    let after = try (body["after"] ?? .int(0)).seconds("after")
+    return switch name {
+    case "pull_fails": .pullFails
+    case "runtime_fails": .runtimeFails
+    case "stuck": .stuck
+    case "deaf": .deaf(silent: false)
+    case "silent": .deaf(silent: true)
+    case "proxy_only": .proxyOnly
+    case "crashes": .crashes(after: after)
+    case "goes_offline": .goesOffline(after: after)
+    default: throw ControlError("there is no \"\(name)\" to happen to an instance")
+    }
+  }
+
+  /// `{"id", "machine_id", "gpu_name", "gpu_ram", "num_gpus", "price", "min_bid", "geolocation", "reliability",
+  /// "verification", "disk_space", "direct_port_count"}`, all but the first optional.
+  private func offer(_ value: JSONValue) throws(ControlError) -> Offer {
+    guard let id = value["id"]?.asInt else { throw ControlError("an offer needs a whole number as \"id\"") }
+    var gpu = Catalogue.rtx4090
+    if let name = value["gpu_name"]?.asText { gpu.name = name }
+    if let memory = value["gpu_ram"]?.asInt { gpu.memory = memory }
+    let gpus = value["num_gpus"]?.asInt ?? 1
+    guard (1...64).contains(gpus) else { throw ControlError("\"num_gpus\" must be 1 to 64") }
+    var machine = Machine(
+      id: value["machine_id"]?.asInt ?? id, host: 16000, gpu: gpu, gpus: gpus,
+      price: (value["price"]?.asNumber ?? 0.3) / Double(gpus),
+      floor: (value["min_bid"]?.asNumber).map { $0 / Double(gpus) },
+      location: value["geolocation"]?.asText ?? "Sweden, SE", reliability: value["reliability"]?.asNumber ?? 0.995)
+    if let verification = value["verification"]?.asText { machine.verification = verification }
+    if let disk = value["disk_space"]?.asNumber { machine.disk = disk }
+    if let ports = value["direct_port_count"]?.asInt { machine.directPorts = ports }
+    return Offer(id: id, machine: machine, slots: 0..<gpus)
+  }
+
+  private mutating func truth() -> JSONValue {
+    settle()
+    let all = contracts.values.sorted { $0.id < $1.id }
+    var row = Row()
+    row["now"] = .number(now)
+    row["credit"] = .number(wallet.credit)
+    row["alive"] = .list(all.filter(\.isAlive).map(\.id))
+    row["contracts"] = .array(all.map(\.truth))
+    return row.json
+  }
+}
+
+extension Contract {
+  fileprivate var truth: JSONValue {
+    var row = Row()
+    row["id"] = .int(id)
+    row["label"] = .text(label)
+    row["offer_id"] = .int(offer.id)
+    row["machine_id"] = .int(offer.machine.id)
+    row["is_bid"] = .bool(isBid)
+    row["created_at"] = .number(createdAt)
+    row["destroyed_at"] = .real(destroyedAt)
+    row["alive"] = .bool(isAlive)
+    row["actual_status"] = .text(status.actual?.rawValue)
+    row["intended_status"] = .string(status.intended.rawValue)
+    row["boots"] = .int(boots)
+    row["gpu_seconds"] = .number(account.gpuSeconds)
+    row["disk_seconds"] = .number(account.diskSeconds)
+    row["cost"] = .number(account.cost)
+    row["proxy_port"] = .int(proxySSHPort)
+    row["states"] = .array(
+      history.enumerated().map { index, entry in
+        var state = Row()
+        state["from"] = .number(entry.since)
+        state["to"] = index + 1 < history.count ? .number(history[index + 1].since) : .real(destroyedAt)
+        for detail in entry.status.details { state[detail.name] = detail.value }
+        return state.json
+      })
+    return row.json
+  }
+}
