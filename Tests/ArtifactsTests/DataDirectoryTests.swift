@@ -96,16 +96,6 @@ struct DataDirectoryTests {
     #expect(!exists(directory.uploadPath(upload.id)))
   }
 
-  @Test func `one daemon works in it at a time`() throws {
-    let directory = try scratch.directory()
-    do {
-      let lock = try DirectoryLock(of: directory)
-      expectIO("another vastd") { try DirectoryLock(of: directory) }
-      withExtendedLifetime(lock) {}
-    }
-    #expect(throws: Never.self) { try DirectoryLock(of: directory) }
-  }
-
   @Test func `the free space of the disk is known`() throws {
     #expect(try #require(try scratch.directory().freeBytes()) > 0)
   }

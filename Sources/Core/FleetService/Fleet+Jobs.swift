@@ -1,6 +1,6 @@
 import Locking
 package import Domain
-package import Store
+import Store
 
 extension Fleet {
   /// Accepts a job: it is durable when this returns. A named upload must exist.

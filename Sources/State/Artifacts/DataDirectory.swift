@@ -36,7 +36,6 @@ package struct DataDirectory: Sendable {
   }
 
   package var databasePath: String { "\(path)/vastd.db" }
-  package var sshDirectory: String { "\(path)/ssh" }
   var temporaryDirectory: String { "\(path)/tmp" }
 
   package func uploadPath(_ id: ID<Upload>) -> String { "\(path)/uploads/\(id).tar.gz" }
@@ -67,7 +66,8 @@ package struct DataDirectory: Sendable {
     return Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
   }
 
-  /// Removes the half-received files of a run that was killed, and says how many. Only before requests are taken.
+  /// Removes the half-received files of a run that was killed, and says how many. Only before requests are
+  /// taken, and once the database is open: its lock says that no other daemon works here.
   package func removeLeftovers() -> Int {
     guard let folder = opendir(temporaryDirectory) else { return 0 }
     defer { closedir(folder) }
