@@ -29,6 +29,14 @@ extension Fleet {
     return job
   }
 
+  /// The version of one job, a point read: for who keeps a rendering of it.
+  package func jobVersion(_ id: ID<Job>) throws(FleetError) -> Int64 {
+    guard let version = try read({ (r) throws(StoreError) in try r.jobVersion(id) }) else {
+      throw .notFound(what: "job")
+    }
+    return version
+  }
+
   package func jobs(_ filter: JobFilter, _ page: PageRequest) throws(FleetError) -> Page<Job> {
     try read { (r) throws(StoreError) in try r.jobs(filter, page) }
   }
