@@ -1,0 +1,85 @@
+import Domain
+import Glibc
+import Logging
+import Telemetry
+
+/// What applies, checked. Built once at the start; nothing else reads the environment.
+struct Configuration: Sendable {
+  struct Address: Sendable, Hashable {
+    var host: String
+    var port: UInt16
+
+    /// Only this machine can reach it.
+    var isLoopback: Bool { host == "127.0.0.1" || host == "::1" || host == "localhost" || host.hasPrefix("127.") }
+  }
+
+  enum Key: Sendable, Hashable {
+    case text(String)
+    case file(path: String)
+  }
+
+  var vastKey: Key?
+  var vastURL: String
+  var listen: Address
+  var probeListen: Address?
+  var token: String?
+  var databasePath: String?
+  var dataDirectory: String
+  var pollInterval: Duration
+  var isCacheEnabled: Bool
+  var cacheTTL: Duration
+  var timeout: Duration
+  var retries: Int
+  var pacing: Double
+  var settlingTime: Duration
+  var startTimeout: Duration
+  var sshTimeout: Duration
+  var owner: Owner?
+  var logLevel: Logger.Level
+  var logFormat: LogFormat
+}
+
+/// All that is wrong with the configuration, a line each.
+struct ConfigurationProblems: Error, CustomStringConvertible {
+  var lines: [String]
+  var description: String { (["the configuration is wrong:"] + lines.map { "  " + $0 }).joined(separator: "\n") }
+}
+
+extension Configuration {
+  /// A shorter token can be guessed.
+  static let shortestToken = 16
+
+  init(_ sources: SettingSources) throws(ConfigurationProblems) {
+    var reader = SettingReader(sources: sources)
+    vastKey = reader.key()
+    vastURL = reader.url(.vastURL)
+    listen = reader.address(.listen) ?? Address(host: "127.0.0.1", port: 8080)
+    probeListen = reader.address(.probeListen)
+    token = reader.token()
+    databasePath = reader.databasePath()
+    dataDirectory = reader.path(.dataDirectory)
+    // Vast allows one list a second for an account; an hour without a look would be no watch at all.
+    pollInterval = reader.seconds(.pollInterval, in: 0.1...3600)
+    isCacheEnabled = reader.truth(.cacheEnabled)
+    cacheTTL = reader.seconds(.cacheTTL, in: 0...3600)
+    timeout = reader.seconds(.timeout, in: 0.1...600)
+    retries = Int(reader.number(.retries, in: 0...10))
+    pacing = reader.number(.pacing, in: 0...100)
+    settlingTime = reader.seconds(.settle, in: 0.1...3600)
+    startTimeout = reader.seconds(.startTimeout, in: 1...86_400)
+    sshTimeout = reader.seconds(.sshTimeout, in: 1...3600)
+    owner = reader.owner()
+    logLevel = reader.logLevel()
+    logFormat = reader.logFormat()
+    if token == nil {
+      for (setting, address) in [(Setting.listen, listen), (.probeListen, probeListen)] {
+        guard let address, !address.isLoopback, setting == .listen else { continue }
+        reader.problem(setting, "without \(Setting.token.variable) only a loopback address may be listened on")
+      }
+    }
+    if pacing == 0, vastURL.contains("vast.ai") {
+      reader.problem(.pacing, "0 is for a simulator; Vast.ai locks out callers without a pace")
+    }
+    guard reader.problems.isEmpty else { throw ConfigurationProblems(lines: reader.problems) }
+  }
+}

@@ -1,0 +1,56 @@
+/// One thing that can be configured: its name in the file, its variable in the environment, its default.
+struct Setting: Sendable, Hashable {
+  /// In `config/*.json`, and on the command line with dashes.
+  let name: String
+  /// In the environment.
+  let variable: String
+  let standard: String?
+  let isSecret: Bool
+  let help: String
+
+  init(_ name: String, _ variable: String, default standard: String? = nil, secret: Bool = false, _ help: String) {
+    self.name = name
+    self.variable = variable
+    self.standard = standard
+    isSecret = secret
+    self.help = help
+  }
+}
+
+extension Setting {
+  static let apiKey = Setting("vast_api_key", "VAST_API_KEY", secret: true, "the account's key at Vast.ai")
+  static let apiKeyFile = Setting(
+    "vast_api_key_file", "VAST_API_KEY_FILE", "a file that holds the key; read again when it changes")
+  static let vastURL = Setting("vast_url", "VAST_URL", default: "https://console.vast.ai", "where Vast.ai answers")
+  static let listen = Setting("listen", "VASTD_LISTEN", default: "127.0.0.1:8080", "address and port of the API")
+  static let probeListen = Setting(
+    "probe_listen", "VASTD_PROBE_LISTEN", "a second address for probes and metrics, which are then only there")
+  static let token = Setting("token", "VASTD_TOKEN", secret: true, "the admin token")
+  static let tokenFile = Setting("token_file", "VASTD_TOKEN_FILE", "a file that holds the admin token")
+  static let databaseURL = Setting("database_url", "VASTD_DATABASE_URL", "sqlite:PATH; by default in the data directory")
+  static let dataDirectory = Setting(
+    "data_dir", "VASTD_DATA_DIR", default: "./data", "database, uploads, results and SSH keys; mode 0700")
+  static let pollInterval = Setting(
+    "poll_interval_s", "VASTD_POLL_INTERVAL_S", default: "30", "between two lists of all instances, while nothing changes")
+  static let cacheEnabled = Setting("cache_enabled", "VASTD_CACHE_ENABLED", default: "true", "whether offers are cached")
+  static let cacheTTL = Setting("cache_ttl_s", "VASTD_CACHE_TTL_S", default: "30", "how long offers stay fresh")
+  static let timeout = Setting("timeout_s", "VASTD_TIMEOUT_S", default: "30", "for one call to Vast.ai")
+  static let retries = Setting("retries", "VASTD_RETRIES", default: "3", "of calls that are safe to repeat")
+  static let pacing = Setting(
+    "pacing", "VASTD_PACING", default: "1",
+    "scales the intervals that Vast.ai asks for; 0 turns them off, for a simulator only")
+  static let settle = Setting(
+    "settle_s", "VASTD_SETTLE_S", default: "90", "how long lists must lack a rental of unknown outcome")
+  static let startTimeout = Setting("start_timeout_s", "VASTD_START_TIMEOUT_S", default: "300", "for an instance to run")
+  static let sshTimeout = Setting("ssh_timeout_s", "VASTD_SSH_TIMEOUT_S", default: "120", "then for its SSH to answer")
+  static let owner = Setting(
+    "owner", "VASTD_OWNER", "names this installation in the tag on every label; made at first start")
+  static let logLevel = Setting("log_level", "VASTD_LOG_LEVEL", default: "info", "trace, debug, info, notice, warning, error")
+  static let logFormat = Setting("log_format", "VASTD_LOG_FORMAT", default: "json", "json or text")
+
+  /// In the order in which `vastd config` prints them.
+  static let all: [Setting] = [
+    apiKey, apiKeyFile, vastURL, listen, probeListen, token, tokenFile, databaseURL, dataDirectory, pollInterval,
+    cacheEnabled, cacheTTL, timeout, retries, pacing, settle, startTimeout, sshTimeout, owner, logLevel, logFormat,
+  ]
+}
