@@ -16,7 +16,9 @@ struct Migrate: AsyncParsableCommand {
     let path = configuration.databasePath ?? data.databasePath
     let store = try Store(driver: SQLiteDriver(path: path), owner: configuration.owner, now: currentTime)
     let applied = store.opening.migrations
-    print(applied.isEmpty ? "\(path) is up to date" : "\(path): applied \(applied.map(String.init).joined(separator: ", "))")
+    print(
+      applied.isEmpty ? "\(path) is up to date" : "\(path): applied \(applied.map(String.init).joined(separator: ", "))"
+    )
     await store.close()
   }
 }

@@ -48,7 +48,8 @@ package final class AccountKeeper: Reconciler {
         logger.info("public key registered with the account")
         return true
       } catch {
-        logger.warning("public key not registered yet", metadata: ["code": "\(error.code)", "error": "\(error.detail)"])
+        logger.warning(
+          "public key not registered yet", metadata: ["code": "\(error.code)", "error": "\(error.detail)"])
       }
     } catch {
       logger.error("no key pair", metadata: ["error": "\(error)"])

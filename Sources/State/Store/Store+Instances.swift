@@ -38,6 +38,16 @@ extension StoreReader {
     }
     return counts
   }
+
+  /// What all instances ever have cost, as of the last look at each.
+  package func totalCost() throws(StoreError) -> Money {
+    var total = Money.zero
+    try connection.forEachRow("SELECT COALESCE(SUM(cost), 0) FROM instances", []) { row throws(StoreError) in
+      var row = RowReader(row)
+      total = Money(microdollars: Int64(row.int()))
+    }
+    return total
+  }
 }
 
 extension StoreTransaction {

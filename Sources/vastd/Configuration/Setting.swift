@@ -27,12 +27,15 @@ extension Setting {
     "probe_listen", "VASTD_PROBE_LISTEN", "a second address for probes and metrics, which are then only there")
   static let token = Setting("token", "VASTD_TOKEN", secret: true, "the admin token")
   static let tokenFile = Setting("token_file", "VASTD_TOKEN_FILE", "a file that holds the admin token")
-  static let databaseURL = Setting("database_url", "VASTD_DATABASE_URL", "sqlite:PATH; by default in the data directory")
+  static let databaseURL = Setting(
+    "database_url", "VASTD_DATABASE_URL", "sqlite:PATH; by default in the data directory")
   static let dataDirectory = Setting(
     "data_dir", "VASTD_DATA_DIR", default: "./data", "database, uploads, results and SSH keys; mode 0700")
   static let pollInterval = Setting(
-    "poll_interval_s", "VASTD_POLL_INTERVAL_S", default: "30", "between two lists of all instances, while nothing changes")
-  static let cacheEnabled = Setting("cache_enabled", "VASTD_CACHE_ENABLED", default: "true", "whether offers are cached")
+    "poll_interval_s", "VASTD_POLL_INTERVAL_S", default: "30",
+    "between two lists of all instances, while nothing changes")
+  static let cacheEnabled = Setting(
+    "cache_enabled", "VASTD_CACHE_ENABLED", default: "true", "whether offers are cached")
   static let cacheTTL = Setting("cache_ttl_s", "VASTD_CACHE_TTL_S", default: "30", "how long offers stay fresh")
   static let timeout = Setting("timeout_s", "VASTD_TIMEOUT_S", default: "30", "for one call to Vast.ai")
   static let retries = Setting("retries", "VASTD_RETRIES", default: "3", "of calls that are safe to repeat")
@@ -41,11 +44,13 @@ extension Setting {
     "scales the intervals that Vast.ai asks for; 0 turns them off, for a simulator only")
   static let settle = Setting(
     "settle_s", "VASTD_SETTLE_S", default: "90", "how long lists must lack a rental of unknown outcome")
-  static let startTimeout = Setting("start_timeout_s", "VASTD_START_TIMEOUT_S", default: "300", "for an instance to run")
+  static let startTimeout = Setting(
+    "start_timeout_s", "VASTD_START_TIMEOUT_S", default: "300", "for an instance to run")
   static let sshTimeout = Setting("ssh_timeout_s", "VASTD_SSH_TIMEOUT_S", default: "120", "then for its SSH to answer")
   static let owner = Setting(
     "owner", "VASTD_OWNER", "names this installation in the tag on every label; made at first start")
-  static let logLevel = Setting("log_level", "VASTD_LOG_LEVEL", default: "info", "trace, debug, info, notice, warning, error")
+  static let logLevel = Setting(
+    "log_level", "VASTD_LOG_LEVEL", default: "info", "trace, debug, info, notice, warning, error")
   static let logFormat = Setting("log_format", "VASTD_LOG_FORMAT", default: "json", "json or text")
 
   /// In the order in which `vastd config` prints them.

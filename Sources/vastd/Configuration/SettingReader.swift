@@ -45,7 +45,8 @@ struct SettingReader {
     var text = sources[setting] ?? ""
     while text.hasSuffix("/") { text.removeLast() }
     let isPlain = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
-    guard isPlain, text.hasPrefix("https://") || text.hasPrefix("http://"), !text.contains("@"), !text.contains("?") else {
+    guard isPlain, text.hasPrefix("https://") || text.hasPrefix("http://"), !text.contains("@"), !text.contains("?")
+    else {
       problem(setting, "\"\(text)\" is no http or https address without user and query")
       return "http://invalid"
     }
@@ -84,7 +85,9 @@ struct SettingReader {
   mutating func key() -> Configuration.Key? {
     switch (sources[.apiKey], sources[.apiKeyFile]) {
     case (let key?, nil):
-      if key.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) { problem(.apiKey, "holds white space or odd characters") }
+      if key.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7F }) {
+        problem(.apiKey, "holds white space or odd characters")
+      }
       return .text(key)
     case (nil, let path?): return .file(path: path)
     case (_?, _?):

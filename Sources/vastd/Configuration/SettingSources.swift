@@ -59,7 +59,8 @@ struct SettingSources {
       return
     }
     do throws(JSONError) {
-      guard case .object(let object) = try JSONValue.parse(bytes, limits: JSONLimits(refusesDuplicateNames: true)) else {
+      guard case .object(let object) = try JSONValue.parse(bytes, limits: JSONLimits(refusesDuplicateNames: true))
+      else {
         problems.append("\(path): not an object")
         return
       }

@@ -1,0 +1,150 @@
+package import Domain
+package import Locking
+
+/// A marketplace in memory whose answers a test can spoil. Keeps its own truth, however its answers lie.
+package final class InMemoryMarketplace: Marketplace {
+  package struct State: Sendable {
+    package var offers: [Offer] = []
+    package var instances: [MarketID: MarketInstance] = [:]
+    package var nextID: Int64 = 1000
+    /// Thrown by the next calls of a kind, first first; the call does nothing then.
+    package var failures: [Call: [MarketplaceError]] = [:]
+    /// The next creates happen and then answer this.
+    package var lostAnswers: [MarketplaceError] = []
+    /// Labels that lists do not show yet.
+    package var hidden: Set<MarketID> = []
+    package var calls: [Call] = []
+    package var attachedKeys: [MarketID: [String]] = [:]
+    package var everCreated: [MarketID: String] = [:]
+  }
+
+  package enum Call: String, Sendable, Hashable {
+    case search, names, create, list, read, destroy, registerKey, attachKey, account
+  }
+
+  private let state = Locked(State())
+  private let now: @Sendable () -> Timestamp
+
+  package init(offers: [Offer], now: @escaping @Sendable () -> Timestamp) {
+    state.withLock { $0.offers = offers }
+    self.now = now
+  }
+
+  package func change<R>(_ body: (inout State) -> R) -> R { state.withLock { body(&$0) } }
+  package var snapshot: State { state.withLock { $0 } }
+  package func count(_ call: Call) -> Int { snapshot.calls.filter { $0 == call }.count }
+
+  /// Changes one instance as the provider would show it.
+  package func set(_ id: MarketID, _ body: (inout MarketInstance) -> Void) {
+    state.withLock { state in
+      guard var instance = state.instances[id] else { return }
+      body(&instance)
+      state.instances[id] = instance
+    }
+  }
+
+  package func boot(_ id: MarketID) {
+    set(id) { instance in
+      instance.actualStatus = "running"
+      instance.intendedStatus = "running"
+      instance.directAddress = SSHAddress(host: "192.0.2.1", port: 22)
+    }
+  }
+
+  private func begin(_ call: Call) throws(MarketplaceError) {
+    let failure = state.withLock { state -> MarketplaceError? in
+      state.calls.append(call)
+      guard var failures = state.failures[call], !failures.isEmpty else { return nil }
+      let failure = failures.removeFirst()
+      state.failures[call] = failures
+      return failure
+    }
+    if let failure { throw failure }
+  }
+
+  package func searchOffers(_ query: OfferQuery) async throws(MarketplaceError) -> OfferListing {
+    try begin(.search)
+    let now = now()
+    return state.withLock { state in
+      let taken = Set(state.instances.values.compactMap(\.machineID))
+      return OfferListing(offers: state.offers.filter { query.admits($0) && !taken.contains($0.machineID) }, asOf: now)
+    }
+  }
+
+  package func gpuNames() async throws(MarketplaceError) -> [String] {
+    try begin(.names)
+    return Array(Set(snapshot.offers.map(\.gpuName))).sorted()
+  }
+
+  package func create(_ order: RentalOrder) async throws(MarketplaceError) -> MarketID {
+    try begin(.create)
+    let (id, lost) = try state.withLock { state throws(MarketplaceError) -> (MarketID, MarketplaceError?) in
+      guard let offer = state.offers.first(where: { $0.id == order.offerID }),
+        !state.instances.values.contains(where: { $0.machineID == offer.machineID })
+      else { throw .offerTaken(offerID: order.offerID) }
+      state.nextID += 1
+      let id = MarketID(state.nextID)
+      var instance = MarketInstance(id: id)
+      instance.label = order.label
+      instance.intendedStatus = "running"
+      instance.machineID = offer.machineID
+      instance.gpuName = offer.gpuName
+      instance.gpuCount = offer.gpuCount
+      instance.runningPricePerHour = offer.pricePerHour
+      instance.storagePricePerHour = Money(microdollars: 10_000)
+      state.instances[id] = instance
+      state.everCreated[id] = order.label
+      return (id, state.lostAnswers.isEmpty ? nil : state.lostAnswers.removeFirst())
+    }
+    if let lost { throw lost }
+    return id
+  }
+
+  package func listInstances() async throws(MarketplaceError) -> [MarketInstance] {
+    try begin(.list)
+    let state = snapshot
+    return state.instances.values.filter { !state.hidden.contains($0.id) }
+  }
+
+  package func readInstance(_ id: MarketID) async throws(MarketplaceError) -> MarketInstance? {
+    try begin(.read)
+    return snapshot.instances[id]
+  }
+
+  package func destroy(_ id: MarketID) async throws(MarketplaceError) {
+    try begin(.destroy)
+    let existed = state.withLock { $0.instances.removeValue(forKey: id) != nil }
+    if !existed { throw .notFound }
+  }
+
+  package func registerKey(_ publicKey: String) async throws(MarketplaceError) { try begin(.registerKey) }
+
+  package func attachKey(_ publicKey: String, to id: MarketID) async throws(MarketplaceError) {
+    try begin(.attachKey)
+    state.withLock { $0.attachedKeys[id, default: []].append(publicKey) }
+  }
+
+  package func account() async throws(MarketplaceError) -> MarketAccount {
+    try begin(.account)
+    return MarketAccount(
+      nickname: "tester", email: "tester@example.com", credit: Money(microdollars: 25_000_000), balance: .zero)
+  }
+}
+
+extension Offer {
+  /// An offer that fits an empty query.
+  package static func make(
+    id: Int64 = 1, machine: Int64? = nil, gpu: String = "RTX 4090", dollars: Double = 0.4, reliability: Double = 0.99
+  ) -> Offer {
+    var offer = Offer(
+      id: id, machineID: machine ?? id * 10, hostID: id * 100, gpuName: gpu,
+      pricePerHour: Money(dollars: dollars) ?? .zero)
+    offer.reliability = reliability
+    offer.gpuRAMMegabytes = 24_564
+    offer.diskGigabytes = 500
+    offer.cudaVersion = 12.4
+    offer.storagePricePerGigabyteMonth = 0.15
+    offer.isVerified = true
+    return offer
+  }
+}
