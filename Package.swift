@@ -191,6 +191,7 @@ let package = Package(
       name: "ReconcilersTests",
       dependencies: [
         "Reconcilers", "Domain", "Artifacts", "Store", "SQLiteDriver", "Telemetry", "Locking", "TestSupport",
+        .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/ReconcilersTests", swiftSettings: strict),
     .testTarget(

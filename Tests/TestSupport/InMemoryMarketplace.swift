@@ -1,5 +1,5 @@
 package import Domain
-package import Locking
+import Locking
 
 /// A marketplace in memory whose answers a test can spoil. Keeps its own truth, however its answers lie.
 package final class InMemoryMarketplace: Marketplace {

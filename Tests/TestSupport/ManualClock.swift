@@ -37,6 +37,9 @@ package final class ManualClock: Clock, Sendable {
 
   package init() {}
 
+  /// How far it was moved so far.
+  package var elapsed: Duration { now.offset }
+
   package var now: Instant { state.withLock { $0.now } }
   package var minimumResolution: Duration { .nanoseconds(1) }
 

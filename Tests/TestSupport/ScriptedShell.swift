@@ -1,5 +1,5 @@
 package import Domain
-package import Locking
+import Locking
 
 /// A remote shell whose machine is a few words of state: enough for the loops, no process and no network.
 package final class ScriptedShell: RemoteShell {

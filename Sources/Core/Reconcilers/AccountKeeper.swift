@@ -1,6 +1,6 @@
 package import Domain
 package import Logging
-package import Locking
+import Locking
 
 /// Sees to it that the account knows our public key, and keeps an eye on its credit.
 package final class AccountKeeper: Reconciler {

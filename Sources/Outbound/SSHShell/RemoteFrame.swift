@@ -96,7 +96,9 @@ struct MarkFinder {
   var remainder: [UInt8] { held }
 
   private static func position(of mark: [UInt8], in bytes: UnsafeRawBufferPointer) -> Int? {
-    guard let base = bytes.baseAddress, let found = csystem_memmem(base, bytes.count, mark, mark.count) else { return nil }
+    guard let base = bytes.baseAddress, let found = csystem_memmem(base, bytes.count, mark, mark.count) else {
+      return nil
+    }
     return UnsafeRawPointer(found) - base
   }
 

@@ -1,0 +1,155 @@
+import Domain
+import Testing
+
+@Suite struct `The plan for an instance` {
+  let start = Timestamp(seconds: 1_800_000_000)
+  let settings = InstanceSettings()
+
+  func instance(_ events: InstanceEvent..., edit: (inout Instance) -> Void = { _ in }) throws -> Instance {
+    let id = ID<Instance>(at: start)
+    let tag = InstanceTag(owner: try #require(Owner("test")), instanceID: id)
+    let order = RentalOrder(offerID: 1, label: tag.label("x"), image: "i", diskGigabytes: 10)
+    var row = Instance(id: id, order: order, label: "x", tag: tag, gpuCount: 1, createdAt: start)
+    row.orderedAt = start
+    row.acceptedAt = start
+    row.marketID = MarketID(7)
+    for event in events { try row.apply(event) }
+    edit(&row)
+    return row
+  }
+
+  func seen(_ edit: (inout MarketInstance) -> Void) -> MarketInstance {
+    var seen = MarketInstance(id: MarketID(7))
+    seen.intendedStatus = "running"
+    edit(&seen)
+    return seen
+  }
+
+  func step(_ row: Instance, _ list: [MarketInstance]?, after span: Duration, lastDestroy: Timestamp? = nil)
+    -> InstancePlan.Step
+  {
+    let observation = list.map { MarketObservation($0, startedAt: start + span) }
+    return InstancePlan(
+      for: row, observation: observation, lastDestroyCall: lastDestroy, now: start + span, settings: settings
+    ).step
+  }
+
+  @Test func `a requested instance is ordered, unless it is unwanted already`() throws {
+    #expect(step(try instance(), nil, after: .zero) == .create)
+    #expect(step(try instance { $0.desired = .destroyed }, nil, after: .zero) == .cancel)
+  }
+
+  @Test func `an order of unknown outcome is adopted by its tag and by nothing else`() throws {
+    let row = try instance(.orderSent) { $0.marketID = nil }
+    let ours = seen { $0.label = row.order.label }
+    let stranger = seen { $0.label = "x #vastd/other/\(row.id)" }
+    #expect(step(row, [ours], after: .seconds(1)) == .adopt(ours))
+    #expect(step(row, [stranger], after: .seconds(1)) == .noteAbsence)
+  }
+
+  @Test func `an order of unknown outcome is given up only after two lists and the settling time`() throws {
+    let row = try instance(.orderSent) { $0.marketID = nil }
+    #expect(step(row, [], after: .seconds(200)) == .noteAbsence, "one list proves nothing, however late")
+    var again = row
+    again.absences = 1
+    #expect(step(again, [], after: .seconds(89)) == .noteAbsence)
+    #expect(step(again, [], after: .seconds(90)) == .giveUpSearching)
+    #expect(step(again, nil, after: .seconds(200)) == .wait, "no list is no information")
+  }
+
+  @Test func `a list begun before the order left proves nothing`() throws {
+    let row = try instance(.orderSent) { $0.marketID = nil }
+    #expect(step(row, [], after: .seconds(-1)) == .wait)
+  }
+
+  @Test func `a loading instance boots when it is seen running`() throws {
+    let row = try instance(.orderSent, .created)
+    let up = seen { $0.actualStatus = "running" }
+    #expect(step(row, [up], after: .seconds(5)) == .record(up, .booted, nil))
+  }
+
+  @Test func `an error in the status message counts when it is seen twice`() throws {
+    let row = try instance(.orderSent, .created)
+    let broken = seen {
+      $0.actualStatus = "loading"
+      $0.statusMessage = "Error response from daemon: manifest for x not found"
+    }
+    #expect(step(row, [broken], after: .seconds(5)) == .record(broken, nil, nil))
+    var again = row
+    again.errorSightings = 1
+    guard case .fail(_, let failure) = step(again, [broken], after: .seconds(7)) else {
+      Issue.record("the second sighting must fail it")
+      return
+    }
+    #expect(failure.code == "image_pull_failed")
+  }
+
+  @Test func `an instance that does not start in time fails, even while lists fail`() throws {
+    let row = try instance(.orderSent, .created)
+    let loading = seen { $0.actualStatus = "loading" }
+    for list in [[loading], nil] {
+      guard case .fail(_, let failure) = step(row, list, after: .seconds(300)) else {
+        Issue.record("it must fail after its start timeout")
+        continue
+      }
+      #expect(failure.code == "start_timeout")
+    }
+    #expect(step(row, [loading], after: .seconds(299)) == .record(loading, nil, nil))
+  }
+
+  @Test func `a running instance that a list lacks is asked for only after the grace`() throws {
+    let row = try instance(.orderSent, .created, .booted)
+    #expect(step(row, [], after: .seconds(100)) == .noteAbsence)
+    var missing = row
+    missing.absentSince = start + .seconds(100)
+    #expect(step(missing, [], after: .seconds(159)) == .noteAbsence)
+    #expect(step(missing, [], after: .seconds(160)) == .confirmAbsence)
+  }
+
+  @Test func `an outbid instance is preempted, a stopped one was stopped from outside, a crash is seen twice`() throws {
+    let running = try instance(.orderSent, .created, .booted)
+    let stopped = seen {
+      $0.actualStatus = "exited"
+      $0.intendedStatus = "stopped"
+    }
+    var bid = running
+    bid.order.bidPerHour = Money(microdollars: 100_000)
+    guard case .record(_, .vanished, let preempted) = step(bid, [stopped], after: .seconds(50)) else {
+      Issue.record("an outbid instance must be lost")
+      return
+    }
+    #expect(preempted?.code == "preempted")
+    guard case .record(_, .stopSeen, let outside) = step(running, [stopped], after: .seconds(50)) else {
+      Issue.record("an on-demand instance that stops was stopped")
+      return
+    }
+    #expect(outside?.code == "instance_stopped")
+    let crashed = seen { $0.actualStatus = "exited" }
+    #expect(step(running, [crashed], after: .seconds(50)) == .record(crashed, nil, nil))
+  }
+
+  @Test(arguments: [InstanceState.loading, .running])
+  func `an unwanted instance is destroyed`(state: InstanceState) throws {
+    var row = try instance(.orderSent, .created)
+    if state == .running { try row.apply(.booted) }
+    row.desired = .destroyed
+    #expect(step(row, nil, after: .seconds(1)) == .destroy)
+  }
+
+  @Test func `a destroy that was accepted is repeated while the instance is still listed`() throws {
+    let row = try instance(.orderSent, .created, .destroyAsked) { $0.destroyAskedAt = start }
+    let still = seen { $0.actualStatus = "running" }
+    #expect(step(row, [still], after: .seconds(5), lastDestroy: start) == .wait)
+    #expect(step(row, [still], after: .seconds(10), lastDestroy: start) == .destroy)
+    #expect(step(row, nil, after: .seconds(60), lastDestroy: nil) == .destroy, "after a restart it is asked again")
+  }
+
+  @Test func `gone is confirmed by a read after each list that lacks it`() throws {
+    let row = try instance(.orderSent, .created, .destroyAsked) { $0.destroyAskedAt = start }
+    #expect(step(row, [], after: .seconds(2), lastDestroy: start) == .confirmAbsence)
+    var once = row
+    once.absentSince = start + .seconds(2)
+    #expect(step(once, [], after: .seconds(2), lastDestroy: start) == .wait, "the same list does not count twice")
+    #expect(step(once, [], after: .seconds(3), lastDestroy: start) == .confirmAbsence)
+  }
+}

@@ -1,0 +1,85 @@
+import Domain
+import TestSupport
+import Testing
+
+@Suite struct `Values` {
+  @Test(arguments: [
+    (0.0, "1970-01-01T00:00:00.000Z"), (951_782_399.9994, "2000-02-28T23:59:59.999Z"),
+    (951_868_799.0, "2000-02-29T23:59:59.000Z"), (1_795_249_800.125, "2026-11-21T08:30:00.125Z"),
+    (4_107_542_400.0, "2100-03-01T00:00:00.000Z"), (-1.0, "1969-12-31T23:59:59.000Z"),
+  ])
+  func `a moment is written as RFC 3339 in UTC with milliseconds`(seconds: Double, text: String) {
+    #expect(Timestamp(seconds: seconds).rfc3339 == text)
+  }
+
+  @Test func `an hourly rate over many short spans adds up to the rate over the whole, within rounding`() throws {
+    let rate = try #require(Money(dollars: 0.389))
+    var sum = Money.zero
+    for _ in 0..<3600 { sum += rate.perHour(for: .seconds(1)) }
+    #expect(abs(sum.microdollars - rate.microdollars) <= 1800)
+    #expect(rate.perHour(for: .seconds(3600)) == rate)
+    #expect(rate.perHour(for: .seconds(-5)) == .zero)
+    #expect(rate.perHour(for: .seconds(3600 * 24 * 365)) == Money(microdollars: 389_000 * 24 * 365))
+  }
+
+  @Test func `an id keeps its kind, and only what was made here is one`() throws {
+    let job = ID<Job>(at: Timestamp(seconds: 1_800_000_000))
+    #expect(ID<Job>(job.rawValue) == job)
+    #expect(ID<Instance>(job.rawValue) == nil)
+    for text in ["job_", "job_x", job.rawValue + "0", job.rawValue.uppercased(), "job_../../etc/passwd0000000000"] {
+      #expect(ID<Job>(text) == nil, "\(text)")
+    }
+    let later = ID<Job>(at: Timestamp(seconds: 1_800_000_001))
+    #expect(job < later)
+  }
+
+  @Test func `a tag survives a label of any length, and only a whole tag counts`() throws {
+    let owner = try #require(Owner("team-a"))
+    let tag = InstanceTag(owner: owner, instanceID: ID(at: Timestamp(seconds: 1)))
+    for text in ["", "train", String(repeating: "é", count: 400), "a #vastd/b/c"] {
+      let label = tag.label(text)
+      #expect(label.count <= 256)
+      #expect(InstanceTag(inLabel: label) == tag)
+    }
+    #expect(InstanceTag(inLabel: "train \(tag) (copy)") == nil)
+    #expect(InstanceTag(inLabel: "vastd/team-a/\(tag.instanceID)") == nil)
+  }
+
+  @Test func `offers are ranked the same way every time, and what does not fit is out`() {
+    let cheap = Offer.make(id: 1, dollars: 0.2, reliability: 0.8)
+    var strong = Offer.make(id: 2, dollars: 0.4)
+    strong.deepLearningScore = 100
+    let dear = Offer.make(id: 3, dollars: 0.9, reliability: 0.999)
+    let all = [dear, strong, cheap]
+    var query = OfferQuery()
+    #expect(OfferSelection.cheapest.rank(all, for: query).map(\.id) == [1, 2, 3])
+    #expect(OfferSelection.secondCheapest.rank(all, for: query).map(\.id) == [2, 3, 1])
+    #expect(OfferSelection.secondCheapest.rank([cheap], for: query).map(\.id) == [1])
+    #expect(OfferSelection.bestValue.rank(all, for: query).first?.id == 2)
+    #expect(OfferSelection.mostReliable.rank(all, for: query).first?.id == 3)
+    query.minimumReliability = 0.9
+    query.maximumPricePerHour = Money(dollars: 0.5)
+    query.minimumGPURAMGigabytes = 24
+    #expect(OfferSelection.cheapest.rank(all, for: query).map(\.id) == [2], "24564 MB pass for 24 GB")
+    query.excludedMachines = [20]
+    #expect(OfferSelection.cheapest.rank(all, for: query).isEmpty)
+  }
+
+  @Test func `the ledger bills the disk from creation to the end and the GPU while it runs`() {
+    let start = Timestamp(seconds: 1_800_000_000)
+    let id = ID<Instance>(at: start)
+    func entry(_ kind: BillingEvent.Kind, _ hours: Double, gpu: Int64, disk: Int64) -> BillingEvent {
+      BillingEvent(
+        instanceID: id, jobID: nil, kind: kind, at: start + .seconds(hours * 3600),
+        gpuPerHour: Money(microdollars: gpu),
+        storagePerHour: Money(microdollars: disk))
+    }
+    let lines = [
+      entry(.start, 0, gpu: 0, disk: 10_000), entry(.rateChanged, 1, gpu: 400_000, disk: 10_000),
+      entry(.rateChanged, 3, gpu: 0, disk: 20_000), entry(.stop, 4, gpu: 0, disk: 0),
+    ]
+    #expect(lines.cost(until: start + .seconds(10 * 3600)).microdollars == 10_000 + 2 * 410_000 + 20_000)
+    #expect(lines.cost(until: start + .seconds(1.5 * 3600)).microdollars == 10_000 + 205_000)
+    #expect([BillingEvent]().cost(until: start) == .zero)
+  }
+}

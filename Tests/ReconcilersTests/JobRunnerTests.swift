@@ -1,0 +1,329 @@
+import Domain
+import Reconcilers
+import Store
+import TestSupport
+import Testing
+
+@Suite struct `The job runner` {
+  @Test func `a job runs, its results come home, and its machine is proved gone`() async throws {
+    let world = try World()
+    world.shell.change { $0.log = Array("hello\n".utf8) }
+    let id = try await world.submit { $0.name = "first" }
+    let ended = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    let job = try world.job(id)
+    // The scripted machine sends no archive: collecting fails, and everything else must be in order all the same.
+    #expect(ended)
+    #expect(job.exitCode == 0)
+    #expect(world.shell.snapshot.launches == 1)
+    #expect(world.market.snapshot.instances.isEmpty)
+    #expect(try world.instances(of: id).map(\.state) == [.destroyed])
+    #expect(job.verifiedAt != nil)
+    #expect(job.cost > .zero)
+    #expect(job.phases.map(\.name).starts(with: ["queued", "provisioning", "starting", "running", "collecting"]))
+  }
+
+  @Test func `a command that fails fails the job with its exit code, and the machine goes`() async throws {
+    let world = try World()
+    world.shell.change { $0.endsAs = .ended(code: 3, inSetup: false) }
+    let id = try await world.submit()
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    let job = try world.job(id)
+    #expect(job.state == .failed)
+    #expect(job.exitCode == 3)
+    #expect(job.failure?.code == "command_failed")
+    #expect(world.market.snapshot.instances.isEmpty)
+    #expect(world.market.count(.create) == 1, "a failed command is not tried again")
+  }
+
+  @Test func `a failed job keeps its machine when it was asked to`() async throws {
+    let world = try World()
+    world.shell.change { $0.endsAs = .ended(code: 1, inSetup: false) }
+    let id = try await world.submit { $0.onFailure = .keep }
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(try world.job(id).state == .failed)
+    #expect(world.market.snapshot.instances.count == 1)
+    #expect(try world.instances(of: id).map(\.state) == [.running])
+  }
+
+  @Test(arguments: [JobState.queued, .provisioning, .running])
+  func `cancel works in every phase and leaves nothing`(phase: JobState) async throws {
+    let world = try World()
+    world.shell.change { $0.endsAs = nil }
+    if phase == .queued {
+      world.market.change { $0.failures[.search] = Array(repeating: .unavailable(detail: "down"), count: 9) }
+    }
+    let id = try await world.submit()
+    let reached = try await world.turn {
+      if phase == .running { world.bootAll() }
+      return try world.job(id).state == phase
+    }
+    #expect(reached)
+    try await world.cancel(id)
+    let ended = try await world.turn { try world.job(id).state.isFinal }
+    #expect(ended)
+    #expect(try world.job(id).state == .cancelled)
+    #expect(world.market.snapshot.instances.isEmpty)
+    if phase == .running { #expect(world.shell.snapshot.terminations >= 1) }
+  }
+
+  @Test func `a machine that does not start is destroyed and the next one is tried, up to the bound`() async throws {
+    let world = try World()
+    let id = try await world.submit { $0.maximumAttempts = 2 }
+    let ended = try await world.turn(rounds: 900) { try world.job(id).state.isFinal }
+    let job = try world.job(id)
+    #expect(ended)
+    #expect(job.state == .failed)
+    #expect(job.failure?.code == "start_timeout")
+    #expect(job.attempts.count == 2)
+    #expect(Set(job.attempts.compactMap(\.machineID)).count == 2, "another machine each time")
+    #expect(world.market.snapshot.instances.isEmpty)
+    #expect(world.market.count(.create) == 2)
+  }
+
+  @Test func `a machine whose SSH stays deaf is replaced`() async throws {
+    let world = try World()
+    world.shell.change { $0.isReachable = false }
+    let id = try await world.submit()
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).attempt == 2
+    }
+    #expect(try world.job(id).attempts.first?.failure?.code == "ssh_timeout")
+    world.shell.change { $0.isReachable = true }
+    let ended = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(ended)
+    #expect(try world.job(id).exitCode == 0)
+    #expect(world.market.snapshot.instances.isEmpty)
+  }
+
+  @Test func `a machine without its GPU is replaced before the command costs anything`() async throws {
+    let world = try World()
+    world.shell.change { $0.gpus = "" }
+    let id = try await world.submit { $0.maximumAttempts = 1 }
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(try world.job(id).failure?.code == "gpu_missing")
+    #expect(world.shell.snapshot.launches == 0)
+  }
+
+  @Test func `a command that runs too long is ended and its job fails with the bound`() async throws {
+    let world = try World()
+    world.shell.change { $0.endsAs = nil }
+    let id = try await world.submit { $0.maximumDuration = .seconds(20) }
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    let job = try world.job(id)
+    #expect(job.failure?.code == "max_duration_exceeded")
+    #expect(world.shell.snapshot.terminations == 1)
+    #expect(world.market.snapshot.instances.isEmpty)
+  }
+
+  @Test func `a job that reaches its bound of cost is ended`() async throws {
+    let world = try World()
+    world.shell.change { $0.endsAs = nil }
+    let id = try await world.submit { $0.maximumCost = Money(microdollars: 2_000) }
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(try world.job(id).failure?.code == "max_cost_exceeded")
+    #expect(world.market.snapshot.instances.isEmpty)
+  }
+
+  @Test func `a restart finds the running command and never starts it again`() async throws {
+    let world = try World()
+    world.shell.change { $0.endsAs = nil }
+    let id = try await world.submit()
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state == .running
+    }
+    try await world.restart()
+    #expect(try world.job(id).state == .running)
+    world.shell.change { $0.command = .ended(code: 0, inSetup: false) }
+    let ended = try await world.turn { try world.job(id).state.isFinal }
+    #expect(ended)
+    #expect(world.shell.snapshot.launches == 1)
+    #expect(try world.job(id).exitCode == 0)
+  }
+
+  @Test func `a lost answer to the order leads to one machine, found by its tag`() async throws {
+    let world = try World()
+    world.market.change { $0.lostAnswers = [.unknownOutcome(detail: "cut")] }
+    let id = try await world.submit()
+    let ended = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(ended)
+    #expect(try world.job(id).exitCode == 0)
+    #expect(world.market.snapshot.everCreated.count == 1)
+    #expect(world.market.snapshot.instances.isEmpty)
+  }
+
+  @Test func `an order that surely came to nothing after all is settled before the next machine is rented`()
+    async throws
+  {
+    let world = try World()
+    world.market.change { $0.failures[.create] = [.unknownOutcome(detail: "timeout")] }
+    let id = try await world.submit()
+    let begun = world.now
+    let ended = try await world.turn {
+      world.bootAll()
+      return try world.job(id).attempt == 2
+    }
+    #expect(ended)
+    #expect(world.now - begun >= .seconds(90), "complete lists must lack it for the settling time")
+    #expect(try world.job(id).attempts.first?.failure?.code == "never_created")
+  }
+
+  @Test func `a taken offer moves to the next without using up an attempt`() async throws {
+    let world = try World()
+    world.market.change { $0.failures[.create] = [.offerTaken(offerID: 1)] }
+    let id = try await world.submit { $0.maximumAttempts = 1 }
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(try world.job(id).exitCode == 0)
+    #expect(world.market.count(.create) == 2)
+    #expect(try world.instances(of: id).count == 1)
+  }
+
+  @Test func `a rental that exists but cannot run is destroyed and the next machine tried`() async throws {
+    let world = try World()
+    world.market.change { state in
+      state.nextID = 5000
+      var broken = MarketInstance(id: MarketID(5000))
+      broken.label = "someone"
+      state.instances[broken.id] = broken
+      state.failures[.create] = [.createdUnusable(id: MarketID(5000), reason: "bid too low")]
+    }
+    let id = try await world.submit()
+    _ = try await world.turn {
+      for id in world.market.snapshot.instances.keys where id != MarketID(5000) { world.market.boot(id) }
+      return try world.job(id).state.isFinal
+    }
+    #expect(try world.job(id).attempts.first?.failure?.code == "created_unusable")
+    #expect(world.market.snapshot.instances.isEmpty)
+  }
+
+  @Test(arguments: [
+    (MarketplaceError.unauthorized(detail: "Invalid user key"), "provider_unauthorized"),
+    (.insufficientCredit(detail: "balance"), "insufficient_credit"),
+  ])
+  func `what a person must mend fails the job with words for that person`(
+    error: MarketplaceError, code: String
+  ) async throws {
+    let world = try World()
+    world.market.change { $0.failures[.create] = [error] }
+    let id = try await world.submit()
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    let job = try world.job(id)
+    #expect(job.state == .failed)
+    #expect(job.failure?.code == code)
+    #expect(job.attempts.count == 1)
+    #expect(world.market.snapshot.everCreated.isEmpty)
+  }
+
+  @Test func `an unknown GPU and a price too low are told apart, with what there is`() async throws {
+    let world = try World()
+    let unknown = try await world.submit { $0.resources.gpuName = "RTX 9999" }
+    let tooCheap = try await world.submit { $0.resources.maximumPricePerHour = Money(microdollars: 1000) }
+    _ = try await world.turn { try world.job(unknown).state.isFinal && world.job(tooCheap).state.isFinal }
+    let first = try #require(try world.job(unknown).failure)
+    #expect(first.code == "no_such_gpu")
+    #expect(first.detail.contains("RTX 4090"))
+    let second = try #require(try world.job(tooCheap).failure)
+    #expect(second.code == "no_offers_within_price")
+    #expect(second.detail.contains("0.4"))
+    #expect(world.market.count(.create) == 0)
+  }
+
+  @Test func `a job waits while Vast cannot be reached, says why, and goes on when it can`() async throws {
+    let world = try World()
+    world.market.change { $0.failures[.search] = Array(repeating: .unavailable(detail: "refused"), count: 3) }
+    let id = try await world.submit()
+    let told = try await world.turn { try world.job(id).failure?.code == "provider_unavailable" }
+    #expect(told)
+    #expect(try world.job(id).state == .queued)
+    let ended = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(ended)
+    #expect(try world.job(id).exitCode == 0)
+  }
+
+  @Test func `a machine that vanishes under a command fails the job on proof, not on one short list`() async throws {
+    let world = try World()
+    world.shell.change { $0.endsAs = nil }
+    let id = try await world.submit()
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state == .running
+    }
+    let market = try #require(try world.instances(of: id).first?.marketID)
+    world.market.change { _ = $0.hidden.insert(market) }
+    _ = await world.turn(rounds: 120) { false }
+    #expect(try world.job(id).state == .running, "hidden from lists, but a direct read shows it")
+    world.market.change { _ = $0.instances.removeValue(forKey: market) }
+    let ended = try await world.turn { try world.job(id).state.isFinal }
+    #expect(ended)
+    #expect(try world.job(id).failure?.code == "instance_gone")
+  }
+
+  @Test func `a host key that changes ends the trust in that machine`() async throws {
+    let world = try World()
+    world.shell.change { $0.failures = [.hostKeyChanged] }
+    let id = try await world.submit { $0.maximumAttempts = 1 }
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(world.shell.snapshot.launches == 0)
+    #expect(try world.job(id).state == .failed)
+    #expect(world.market.snapshot.instances.isEmpty)
+  }
+
+  @Test func `a refused key is attached again`() async throws {
+    let world = try World()
+    world.shell.change { $0.failures = [.permissionDenied] }
+    let id = try await world.submit()
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(world.market.count(.attachKey) == 2)
+    #expect(try world.job(id).exitCode == 0)
+  }
+
+  @Test func `what is not ours is never touched`() async throws {
+    let world = try World()
+    var stranger = MarketInstance(id: MarketID(1))
+    stranger.label = "somebody's #vastd/other/ins_00000000000000000000000000"
+    world.market.change { $0.instances[stranger.id] = stranger }
+    let id = try await world.submit()
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(world.market.snapshot.instances.keys.sorted() == [MarketID(1)])
+  }
+}

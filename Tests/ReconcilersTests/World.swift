@@ -1,0 +1,157 @@
+import Artifacts
+import Domain
+import Glibc
+import Locking
+import Logging
+import Reconcilers
+import SQLiteDriver
+import Store
+import TestSupport
+
+/// The loops over a real store, a marketplace in memory and a scripted machine; time moves when a test says so.
+final class World: Sendable {
+  let folder: String
+  let market: InMemoryMarketplace
+  let shell = ScriptedShell()
+  let clock = ManualClock()
+  let data: DataDirectory
+  let jobNews = KeyedSignals<ID<Job>>()
+  let instanceSignal = Signal()
+  private let life: Locked<Life>
+
+  /// What a restart replaces.
+  struct Life: Sendable {
+    var store: Store
+    var poller: MarketPoller
+    var instances: InstanceReconciler
+    var jobs: JobRunner
+  }
+
+  init(offers: [Offer] = [.make(id: 1, dollars: 0.4), .make(id: 2, dollars: 0.5), .make(id: 3, dollars: 0.6)]) throws {
+    var template = Array("/tmp/vastd-world-XXXXXX".utf8CString)
+    folder = String(cString: mkdtemp(&template))
+    let clock = clock
+    market = InMemoryMarketplace(offers: offers, now: { clock.timestamp })
+    data = try DataDirectory(path: folder)
+    life = Locked(
+      try Self.begin(
+        data: data, market: market, shell: shell, clock: clock, jobNews: jobNews, instanceSignal: instanceSignal))
+  }
+
+  deinit {
+    let path = folder
+    for name in ["jobs", "uploads", "ssh", "tmp"] { removeTree(path + "/" + name) }
+    removeTree(path)
+  }
+
+  var now: Timestamp { clock.timestamp }
+  var store: Store { life.withLock { $0.store } }
+  var current: Life { life.withLock { $0 } }
+
+  private static func begin(
+    data: DataDirectory, market: InMemoryMarketplace, shell: ScriptedShell, clock: ManualClock,
+    jobNews: KeyedSignals<ID<Job>>, instanceSignal: Signal
+  ) throws -> Life {
+    let now: @Sendable () -> Timestamp = { clock.timestamp }
+    var logger = Logger(label: "test")
+    logger.logLevel = .critical
+    let store = try Store(driver: SQLiteDriver(path: data.databasePath), owner: Owner("world"), now: now)
+    let poller = MarketPoller(
+      marketplace: market, store: store, configuration: .init(), signal: instanceSignal, observed: {}, clock: clock,
+      now: now, logger: logger)
+    let instances = InstanceReconciler(
+      store: store, marketplace: market, shell: shell, observation: { poller.observation },
+      settings: InstanceSettings(), signals: InstanceSignals(instances: instanceSignal, jobs: jobNews), clock: clock,
+      now: now, logger: logger)
+    let jobs = JobRunner(
+      context: JobContext(
+        store: store, marketplace: market, shell: shell, data: data, settings: JobSettings(), jobNews: jobNews,
+        logNews: KeyedSignals(), instances: instanceSignal, clock: clock, now: now, logger: logger))
+    return Life(store: store, poller: poller, instances: instances, jobs: jobs)
+  }
+
+  /// Ends the loops where they are and begins again from the store alone.
+  func restart() async throws {
+    let old = current
+    await old.jobs.close()
+    await old.instances.close()
+    await old.store.close()
+    let new = try Self.begin(
+      data: data, market: market, shell: shell, clock: clock, jobNews: jobNews, instanceSignal: instanceSignal)
+    life.withLock { $0 = new }
+  }
+
+  /// Turns all loops, a second of the clock each round, until the condition holds. False when it never did.
+  func turn(rounds: Int = 400, until condition: () throws -> Bool) async rethrows -> Bool {
+    for _ in 0..<rounds {
+      if try condition() { return true }
+      let life = current
+      await life.poller.poll()
+      _ = await life.instances.activate()
+      _ = await life.jobs.activate()
+      // Tasks of the loops run on other threads: give them a moment of real time before the clock moves.
+      for _ in 0..<3 { await letOthersRun() }
+      clock.advance(by: .seconds(1))
+    }
+    return try condition()
+  }
+
+  private func letOthersRun() async {
+    await eventually(within: .milliseconds(1)) { false }
+  }
+
+  func submit(_ edit: (inout JobSpecification) -> Void = { _ in }) async throws -> ID<Job> {
+    var specification = JobSpecification(command: "true")
+    specification.outputs = []
+    edit(&specification)
+    let job = Job(id: ID(at: now), specification: specification, state: .queued, createdAt: now)
+    try await store.write { (tx) throws(StoreError) in try tx.insert(job) }
+    return job.id
+  }
+
+  func job(_ id: ID<Job>) throws -> Job {
+    guard let job = try store.read({ (r) throws(StoreError) in try r.job(id) }) else { throw Missing() }
+    return job
+  }
+
+  func instances(of id: ID<Job>) throws -> [Instance] {
+    try store.read { (r) throws(StoreError) in try r.instances(ofJob: id) }
+  }
+
+  func cancel(_ id: ID<Job>) async throws {
+    _ = try await store.write { (tx) throws(StoreError) in
+      guard var job = try tx.job(id) else { return false }
+      job.isCancelRequested = true
+      return try tx.update(&job)
+    }
+    jobNews.raise(id)
+  }
+
+  /// Boots whatever loads at the provider.
+  func bootAll() {
+    for id in market.snapshot.instances.keys { market.boot(id) }
+  }
+
+  struct Missing: Error {}
+}
+
+extension ManualClock {
+  var timestamp: Timestamp {
+    Timestamp(seconds: 1_800_000_000) + elapsed
+  }
+}
+
+private func removeTree(_ path: String) {
+  guard let directory = opendir(path) else {
+    unlink(path)
+    return
+  }
+  while let entry = readdir(directory) {
+    let name = withUnsafePointer(to: entry.pointee.d_name) {
+      $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+    }
+    if name != ".", name != ".." { removeTree(path + "/" + name) }
+  }
+  closedir(directory)
+  rmdir(path)
+}
