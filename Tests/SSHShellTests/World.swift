@@ -28,6 +28,7 @@ final class World: Sendable {
   static func shell(folder: String, user: String) throws -> OpenSSHShell {
     var configuration = OpenSSHShell.Configuration(dataDirectory: folder)
     configuration.user = user
+    configuration.runtimeDirectory = folder.count > 60 ? "/tmp/" + folder.split(separator: "/")[1] : folder
     return try OpenSSHShell(configuration)
   }
 

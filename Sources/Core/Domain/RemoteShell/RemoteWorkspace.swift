@@ -1,10 +1,33 @@
-/// A job's folder on the machine, `~/vastd/JOB_ID/`, and the scripts that work in it.
+/// One attempt of a job on its machine: the scripts that prepare, start, watch, end and collect it.
 ///
-/// The folder holds `run.sh`, `pid`, `output.log` and `exit_code`, the last three written so that any later vastd can tell
-/// *not started*, *running*, *ended with N* and *gone without a word* apart. Every script is for a POSIX shell, may be sent
-/// twice, and holds no secret: those travel as the input of `install`.
+/// Pure: each verb gives a command for `RemoteShell.run`, with a timeout that the caller may change. They are plain POSIX
+/// sh, tried under dash, bash and busybox, and need nothing of the image but `setsid`, `tar`, `gzip` and the usual
+/// small tools. Each may be sent again at any time, by another vastd too: what was done is found done.
+///
+/// Layout, below the home that the login finds:
+///
+///     ~/vastd/JOB_ID/              the job's own folder: inputs are unpacked here, the command runs here
+///     ~/vastd/JOB_ID/.vastd/       ours, 0700; kept apart because a job may well bring a run.sh of its own
+///       attempt                    the number of the attempt that all of this belongs to
+///       inputs                     there once the inputs are unpacked
+///       setup.sh  command.sh       what the caller wrote, byte for byte
+///       run.sh                     sets the environment, runs both, writes down how it ended
+///       pid                        "PID START BOOT": process, its start in ticks, the boot that both belong to
+///       output.log                 stdout and stderr of both, appended
+///       setup_failed               there when it was the setup that ended with the exit code
+///       stop                       there once the end was asked for: nothing starts any more
+///       exit_code                  the end
+///
+/// Every file with a content appears by rename or link, complete. `pid` appears by link(2), which fails when it is there:
+/// whoever makes it runs the command, and nobody else ever does, however often and at once it is launched. So:
+///
+///     no pid                       not started
+///     pid, that process lives      running
+///     exit_code                    ended with N
+///     pid, dead, no exit_code      vanished: rebooted, or killed together with its supervisor
 package struct RemoteWorkspace: Sendable, Hashable {
   package let jobID: ID<Job>
+  /// From 1.
   package let attempt: Int
 
   package init(jobID: ID<Job>, attempt: Int) {
@@ -12,225 +35,96 @@ package struct RemoteWorkspace: Sendable, Hashable {
     self.attempt = attempt
   }
 
-  /// Where the commands of a folder that is not there end.
-  package static let missingFolderCode: Int32 = 93
+  /// The job's folder, relative to the login's home.
+  package var folder: String { "vastd/\(jobID.rawValue)" }
 
-  private var enter: String {
+  /// Exit statuses of the verbs, beside 0. None is one that a shell uses itself.
+  package enum Refusal: Int32, Sendable, Hashable {
+    /// The inputs did not arrive whole: send them again.
+    case brokenInputs = 65
+    /// `launch` before `install`, or a verb before `prepare`.
+    case notPrepared = 66
+    /// No GPU, or a driver that does not answer.
+    case noGPU = 69
+    /// A tool is missing in the image; stderr names it.
+    case missingTool = 72
+    case diskFull = 73
+    /// The folder belongs to another attempt than the one asked about.
+    case anotherAttempt = 74
+    /// A file could not be read or written; stderr says which.
+    case inputOutput = 75
+  }
+
+  /// Input that no script can carry. Validation at the front door refuses it by the same rules, so this is a mistake of ours.
+  package enum InvalidInput: Error, Sendable, Hashable {
+    case environmentName(String)
+    case output(String)
+    /// The field named holds a NUL, which no shell can hold.
+    case nul(String)
+  }
+
+  /// What every verb begins with: where things are, and how they stand.
+  ///
+  /// `look` sets `st` to the state, `p` to the process and `c` to the exit code, and starts no process: it runs ten times a
+  /// second while a log is followed. It looks for `exit_code` once more after it has found the process dead, since that
+  /// is what happens in between. A zombie counts as dead: many containers have nobody who reaps.
+  var head: String {
     """
-    umask 077
-    folder="$HOME/vastd/\(jobID)"
-    cd "$folder" 2>/dev/null || exit \(Self.missingFolderCode)
-
-    """
-  }
-
-  // MARK: Before the command
-
-  /// Makes the folder. A folder left by another attempt on the same disk is emptied first.
-  package var prepare: String {
-    """
-    umask 077
-    folder="$HOME/vastd/\(jobID)"
-    touch "$HOME/.no_auto_tmux"
-    if [ -d "$folder" ] && [ "$(cat "$folder/attempt" 2>/dev/null)" != "\(attempt)" ]; then rm -rf "$folder"; fi
-    mkdir -p "$folder/checkpoints" && cd "$folder" && echo \(attempt) > attempt
-    """
-  }
-
-  /// Unpacks a tar.gz from the input into the folder. Sent again after a break, it writes the same files again.
-  package var receiveInputs: String {
-    enter
-      + """
-      if [ -e inputs_received ]; then cat > /dev/null; exit 0; fi
-      tar -xzf - --no-same-owner || exit 1
-      touch inputs_received
-      """
-  }
-
-  /// Takes `run.sh` from the input.
-  package var install: String {
-    enter + "cat > run.sh.new && chmod 700 run.sh.new && mv run.sh.new run.sh"
-  }
-
-  /// What runs on the machine: exports, setup, command, exit code. Holds the job's secrets, so it is only ever sent as
-  /// the input of `install` and readable to root alone.
-  package func runScript(environment: [String: String], setup: String?, command: String) -> [UInt8] {
-    var variables = environment
-    variables["VASTD_JOB_ID"] = jobID.rawValue
-    variables["VASTD_ATTEMPT"] = String(attempt)
-    let exports = variables.sorted { $0.key < $1.key }
-      .map { "export \($0.key)=\(ShellQuoting.quote($0.value))\n" }.joined()
-    let text = """
-      #!/bin/sh
-      cd "$HOME/vastd/\(jobID)" || exit 126
-      \(Self.startTimeFunction)
-      echo "$$ $(start_time $$)" > pid.new && mv pid.new pid
-      export VASTD_CHECKPOINT_DIR="$PWD/checkpoints"
-      \(exports)
-      shell=$(command -v bash || command -v sh)
-      # The command's group is asked to end; this script outlives it to write down how it ended.
-      trap : TERM INT HUP
-      run() {
-        "$shell" -c "$1" &
-        child=$!
-        while :; do
-          wait "$child"
-          code=$?
-          kill -0 "$child" 2>/dev/null || return "$code"
-        done
-      }
-      code=0
-      \(setup.map { "run \(ShellQuoting.quote($0)) || { code=$?; touch setup_failed; }" } ?? "")
-      if [ "$code" = 0 ]; then
-        run \(ShellQuoting.quote(command))
-        code=$?
-      fi
-      echo "$code" > exit_code.new && mv exit_code.new exit_code
-
-      """
-    return Array(text.utf8)
-  }
-
-  /// Starts `run.sh` in a session of its own, once however often this is sent, and returns when its pid is on record.
-  package var launch: String {
-    enter
-      + """
-      if mkdir started 2>/dev/null; then
-        setsid sh ./run.sh < /dev/null >> output.log 2>&1 &
-      fi
-      tries=0
-      while [ ! -s pid ] && [ "$tries" -lt 100 ]; do tries=$((tries + 1)); sleep 0.05; done
-      [ -s pid ]
-      """
-  }
-
-  // MARK: While and after it runs
-
-  /// Prints one line: see `RemoteCommandState`.
-  package var status: String {
-    """
-    folder="$HOME/vastd/\(jobID)"
-    cd "$folder" 2>/dev/null || { echo not_started; exit 0; }
-    \(Self.aliveFunction)
-    report_end() { [ -s exit_code ] || return 1; if [ -e setup_failed ]; then echo "setup_failed $(cat exit_code)"; else echo "ended $(cat exit_code)"; fi; }
-    if report_end; then exit 0; fi
-    if [ -s pid ]; then
-      if alive; then echo running; else report_end || echo vanished; fi
-    elif [ -d started ]; then echo vanished
-    else echo not_started
-    fi
-    """
-  }
-
-  /// Copies the log from a byte on to the output as it grows, and ends when the command has ended and all was copied.
-  package func follow(fromOffset offset: Int64) -> String {
-    enter
-      + """
-      \(Self.aliveFunction)
-      read -r pid start < pid || exit 1
-      touch output.log
-      if tail --version 2>/dev/null | grep -q GNU && alive; then
-        exec tail -c +\(offset + 1) -s 0.1 --pid="$pid" -f output.log 2>/dev/null
-      fi
-      offset=\(offset)
-      while :; do
-        over=1
-        if alive; then over=0; fi
-        size=$(wc -c < output.log)
-        if [ "$size" -gt "$offset" ]; then
-          tail -c +$((offset + 1)) output.log | head -c $((size - offset))
-          offset=$size
-        fi
-        [ "$over" = 0 ] || exit 0
-        sleep 0.2
-      done
-      """
-  }
-
-  /// Ends the command and everything in its session: asks first, kills after `grace`.
-  package func terminate(grace: Duration) -> String {
-    let rounds = max(1, Int(grace.inSeconds * 10))
-    return enter
-      + """
-      \(Self.aliveFunction)
-      read -r pid start < pid || exit 0
-      if alive; then
-        kill -TERM -- "-$pid" 2>/dev/null
-        pkill -TERM -s "$pid" 2>/dev/null
-        round=0
-        while alive && [ "$round" -lt \(rounds) ]; do round=$((round + 1)); sleep 0.1; done
-        kill -KILL -- "-$pid" 2>/dev/null
-        pkill -KILL -s "$pid" 2>/dev/null
-      fi
-      [ -s exit_code ] || { echo 137 > exit_code.new && mv exit_code.new exit_code; }
-      """
-  }
-
-  /// A tar.gz of the outputs on the output; what is not there is named on the error output, a line each after
-  /// `missingMark`. Patterns may hold `*`, `?` and `[…]`; validation saw to it that they stay in the folder.
-  package func collect(outputs: [String]) -> String {
-    let words = outputs.map { Self.pattern($0) }.joined(separator: " ")
-    return enter
-      + """
-      ln -f output.log job_output.log 2>/dev/null || cp output.log job_output.log 2>/dev/null
-      names=$(mktemp)
-      for name in \(words); do
-        if [ -e "$name" ] || [ -L "$name" ]; then printf '%s\\0' "$name" >> "$names"
-        else printf '\(Self.missingMark)%s\\n' "$name" >&2
-        fi
-      done
-      tar -czf - --null -T "$names"
-      code=$?
-      rm -f "$names"
-      # 1: a file changed while it was read; the archive is whole all the same.
-      [ "$code" -le 1 ]
-      """
-  }
-
-  package static let missingMark = "vastd-missing: "
-
-  /// Prints a line per GPU: name, megabytes.
-  package static let inspectGPU = "nvidia-smi --query-gpu=name,memory.total --format=csv,noheader,nounits"
-
-  /// The path as a shell word in which only `*`, `?`, `[` and `]` keep their meaning.
-  static func pattern(_ path: String) -> String {
-    var word = ""
-    for scalar in path.unicodeScalars {
-      let isPlain =
-        scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "*?[]/._-".unicodeScalars.contains(scalar)
-      if isPlain { word.unicodeScalars.append(scalar) } else { word += ShellQuoting.quote(String(Character(scalar))) }
+    j=$HOME/\(folder); d=$j/.vastd
+    alive() {
+      b=; read -r b 2>/dev/null </proc/sys/kernel/random/boot_id
+      [ "$b" = "$3" ] || return 1
+      read -r s 2>/dev/null <"/proc/$1/stat" || return 1
+      s=${s##*) }
+      set -- "$2" $s
+      case $2 in Z|X) return 1 ;; esac
+      [ "${21}" = "$1" ]
     }
-    return word
+    look() {
+      p=; q=; r=; c=
+      if ! read -r p q r 2>/dev/null <"$d/pid"; then p=; st=not_started; return; fi
+      if read -r c 2>/dev/null <"$d/exit_code"; then st=ended; return; fi
+      if alive "$p" "$q" "$r"; then st=running; return; fi
+      if read -r c 2>/dev/null <"$d/exit_code"; then st=ended; else c=; st=vanished; fi
+    }
+    has() { if [ -e "$d/$1" ]; then echo 1; else echo 0; fi; }
+    report() {
+      look
+      z=0; t=0; f=0
+      l=$(stat -c '%s %Y' "$d/output.log" 2>/dev/null) && { z=${l% *}; t=$(($(date +%s) - ${l#* })); }
+      k=$(df -Pk "$HOME" 2>/dev/null | { read -r x; read -r x x x k x; echo "$k"; }) && f=$((${k:-0} * 1024))
+      echo "vastd-status state=$st pid=${p:--} code=${c:--} prepared=$(has attempt) inputs=$(has inputs)" \\
+        "installed=$(has run.sh) setup_failed=$(has setup_failed) log=$z idle=$t free=$f"
+    }
+    fail() { echo "$2" >&2; exit "$1"; }
+    sweep() {
+      for e in $(grep -lsF 'VASTD_JOB_ID=\(jobID.rawValue)' /proc/[0-9]*/environ); do
+        e=${e#/proc/}; kill -s KILL "${e%/environ}" 2>/dev/null
+      done
+    }
+    a=; read -r a 2>/dev/null <"$d/attempt"
+
+    """
   }
 
-  /// When a process started, in ticks since boot: tells it from a later one with the same number.
-  private static let startTimeFunction = """
-    start_time() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20; }
-    """
+  /// For the verbs that make no sense without a folder of this attempt.
+  var guarded: String {
+    head + """
+      [ -n "$a" ] || fail \(Refusal.notPrepared.rawValue) 'no such job on this machine'
+      [ "$a" = \(attempt) ] || fail \(Refusal.anotherAttempt.rawValue) "attempt $a is on this machine"
+      cd "$j" || exit \(Refusal.notPrepared.rawValue)
 
-  private static let aliveFunction = """
-    \(startTimeFunction)
-    alive() { read -r pid start < pid && kill -0 "$pid" 2>/dev/null && [ "$(start_time "$pid")" = "$start" ]; }
-    """
-}
+      """
+  }
 
-/// What `RemoteWorkspace.status` prints.
-package enum RemoteCommandState: Sendable, Hashable {
-  case notStarted
-  case running
-  case ended(code: Int32, inSetup: Bool)
-  /// Started, not running, and no exit code: killed, or the machine restarted.
-  case vanished
+  /// A name that a shell can export, and that cannot be taken for a docker flag.
+  package static func isEnvironmentName(_ name: String) -> Bool {
+    guard let first = name.utf8.first, name.utf8.count <= 256 else { return false }
+    return !isDigit(first) && name.utf8.allSatisfy { isDigit($0) || isLetter($0) || $0 == UInt8(ascii: "_") }
+  }
 
-  package init?(_ text: String) {
-    let words = text.split(whereSeparator: \.isWhitespace)
-    switch (words.first, words.dropFirst().first.flatMap { Int32($0) }) {
-    case ("not_started", nil): self = .notStarted
-    case ("running", nil): self = .running
-    case ("vanished", nil): self = .vanished
-    case ("ended", let code?): self = .ended(code: code, inSetup: false)
-    case ("setup_failed", let code?): self = .ended(code: code, inSetup: true)
-    default: return nil
-    }
+  private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+  private static func isLetter(_ byte: UInt8) -> Bool {
+    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
   }
 }
