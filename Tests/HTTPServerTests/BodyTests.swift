@@ -220,20 +220,34 @@ import Testing
     }
   }
 
-  @Test func `an answer with a field that cannot be sent becomes a plain 500`() async throws {
-    let handler = TestHandler { _ in
+  @Test func `an answer that cannot be sent becomes a plain 500, and its file is closed`() async throws {
+    let file = try TemporaryFile([1, 2, 3])
+    let opened = Locked<[Int32]>([])
+    let handler = TestHandler { head in
       .respond(bodyLimit: 0) { _ in
-        Response(status: 200, headers: [(name: "X-A", value: "b\r\nSet-Cookie: stolen")], body: .bytes([1]))
+        switch head.path {
+        case "/field":
+          return Response(status: 200, headers: [(name: "X-A", value: "b\r\nSet-Cookie: stolen")], body: .bytes([1]))
+        case "/status": return Response(status: 42)
+        default:
+          let descriptor = csystem_open(file.path, O_RDONLY, 0)
+          opened.withLock { $0.append(descriptor) }
+          return Response(status: 200, body: .file(descriptor: descriptor, offset: -1, length: 2))
+        }
       }
     }
     try await withServer(handler: handler) { server in
-      let client = try RawClient(port: server.port)
-      await client.send(get("/"))
-      let response = try await client.response()
-      #expect(response.status == 500)
-      #expect(response.header("set-cookie") == nil)
-      #expect(await eventually { handler.ended.map(\.status) == [500] })
+      for path in ["/field", "/status", "/file"] {
+        let client = try RawClient(port: server.port)
+        await client.send(get(path))
+        let response = try await client.response()
+        #expect(response.status == 500)
+        #expect(response.header("set-cookie") == nil)
+        #expect(response.closes)
+      }
+      #expect(await eventually { handler.ended.map(\.status) == [500, 500, 500] })
     }
+    #expect(opened.withLock { $0 }.allSatisfy { !file.isOpen(as: $0) })
   }
 }
 

@@ -119,7 +119,7 @@ import Testing
           }
         }
       }
-      #expect(await eventually { server.requestsInFlight == 2 })
+      #expect(await eventually { handler.begun.count == 2 })
       #expect(await eventually { server.requestsInFlight == 0 })
       reader.cancel()
       #expect(handler.ended.map(\.bytesSent) == [0, 0])

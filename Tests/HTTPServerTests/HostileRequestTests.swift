@@ -56,6 +56,10 @@ private let framing: [Hostile] = [
   Hostile(
     "a chunk size above 2^64",
     "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n\r\n", [400, 413]),
+  Hostile(
+    "a chunk size extension of 100 KB",
+    "POST / HTTP/1.1\r\n\(host)Transfer-Encoding: chunked\r\n\r\n5;a=\(String(repeating: "a", count: 100_000))\r\n",
+    [400, 413, 431, 500, 0]),
 ]
 
 private let fields: [Hostile] = [

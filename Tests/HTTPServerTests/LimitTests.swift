@@ -35,6 +35,7 @@ import Testing
       }
       #expect(await eventually { server.requestsInFlight == 0 })
       #expect(handler.ended.map(\.status) == [status])
+      #expect(handler.ended.map(\.bytesSent) == [response.body.count])
     }
   }
 

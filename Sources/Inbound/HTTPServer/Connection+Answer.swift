@@ -75,8 +75,9 @@ extension Connection {
         cmhd_queue(handle, UInt32(response.status), $0) != 0
       }
     case .file(let descriptor, let offset, let length):
-      answer.length = Int(length)
-      let file = cmhd_response_file(descriptor, UInt64(offset), UInt64(length))
+      answer.length = Int(max(length, 0))
+      let file =
+        offset < 0 || length < 0 ? nil : cmhd_response_file(descriptor, UInt64(offset), UInt64(length))
       if file == nil { close(descriptor) }
       taken = withResponse(file, response, closes)
     case .stream(let stream):
@@ -84,8 +85,7 @@ extension Connection {
       taken = queueStream(stream, response, closes)
     }
     markAnswered()
-    if let taken { return taken }
-    return queueBareError()
+    return taken == true || queueBareError()
   }
 
   private func withResponse(_ made: OpaquePointer?, _ response: Response, _ closes: Bool) -> Bool? {
@@ -122,7 +122,8 @@ extension Connection {
     return withResponse(made, response, closes)
   }
 
-  /// Stands in for an answer that the library refuses: the handler made a field that cannot be sent, or memory ran out.
+  /// Stands in for an answer that the library refuses: the handler made a field or a status that cannot be sent, or memory
+  /// ran out.
   private func queueBareError() -> Bool {
     answer.stream?.abandon()
     answer = Answer()
@@ -158,9 +159,11 @@ extension Connection {
     if isCounted {
       let now = csystem_monotonic_ns()
       if let head {
-        let length = head.method == .head ? 0 : answer.length
+        // A refused request counts as through: its answer was written in one piece.
+        let isRefused = phase.load(ordering: .acquiring) == .refused
+        let length = head.method != .head && (whole || isRefused) ? answer.length : 0
         core.handler.completed(
-          head, status: status, bytesSent: streamed ?? (whole ? length : 0), durationNanoseconds: now - startedAt,
+          head, status: status, bytesSent: streamed ?? length, durationNanoseconds: now - startedAt,
           context: answer.context)
       }
       markAnswered()

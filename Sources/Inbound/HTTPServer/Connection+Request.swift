@@ -207,6 +207,7 @@ extension Connection {
     if !RawAnswer.canRender(response) { response.discard() }
     answer.status = sendable.status
     answer.context = sendable.context
+    answer.length = Int(sendable.body.length ?? 0)
     RawAnswer.send(RawAnswer.render(sendable, for: head?.method), to: descriptor)
     markAnswered()
     abandonBody()
