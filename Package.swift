@@ -102,7 +102,7 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "VastMarketplace",
-      dependencies: ["Domain", "HTTPClient", "JSON", "Locking"],
+      dependencies: ["Domain", "HTTPClient", "JSON", "CSystem", "Locking"],
       path: "Sources/Outbound/VastMarketplace",
       swiftSettings: strict),
     .target(

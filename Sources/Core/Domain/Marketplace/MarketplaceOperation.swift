@@ -1,0 +1,16 @@
+/// The calls of `Marketplace` by name, for what treats them one by one: pacing, retries, metrics. Raw values are label values
+/// of metrics and are never renamed.
+package enum MarketplaceOperation: String, Sendable, Hashable, CaseIterable {
+  case searchOffers = "search_offers"
+  case gpuNames = "gpu_names"
+  case create
+  case listInstances = "list_instances"
+  case readInstance = "read_instance"
+  case destroy
+  case registerKey = "register_key"
+  case attachKey = "attach_key"
+  case account
+
+  /// Whether doing it twice does no more than doing it once. Renting is the one call that is not so.
+  package var isRepeatable: Bool { self != .create }
+}
