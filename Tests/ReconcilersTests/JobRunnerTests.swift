@@ -27,7 +27,7 @@ import Testing
 
   @Test func `a command that fails fails the job with its exit code, and the machine goes`() async throws {
     let world = try World()
-    world.shell.change { $0.endsAs = .ended(code: 3, inSetup: false) }
+    world.shell.change { $0.endsAs = .ended(exitCode: 3) }
     let id = try await world.submit()
     _ = try await world.turn {
       world.bootAll()
@@ -43,7 +43,7 @@ import Testing
 
   @Test func `a failed job keeps its machine when it was asked to`() async throws {
     let world = try World()
-    world.shell.change { $0.endsAs = .ended(code: 1, inSetup: false) }
+    world.shell.change { $0.endsAs = .ended(exitCode: 1) }
     let id = try await world.submit { $0.onFailure = .keep }
     _ = try await world.turn {
       world.bootAll()
@@ -156,7 +156,7 @@ import Testing
     }
     try await world.restart()
     #expect(try world.job(id).state == .running)
-    world.shell.change { $0.command = .ended(code: 0, inSetup: false) }
+    world.shell.change { $0.command = .ended(exitCode: 0) }
     let ended = try await world.turn { try world.job(id).state.isFinal }
     #expect(ended)
     #expect(world.shell.snapshot.launches == 1)

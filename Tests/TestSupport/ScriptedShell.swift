@@ -6,7 +6,7 @@ package final class ScriptedShell: RemoteShell {
   package struct State: Sendable {
     /// Whether an SSH banner shows.
     package var isReachable = true
-    package var command = RemoteCommandState.notStarted
+    package var command = RemoteStatus.State.notStarted
     package var launches = 0
     package var log: [UInt8] = []
     package var gpus = "RTX 4090, 24564\n"
@@ -14,7 +14,7 @@ package final class ScriptedShell: RemoteShell {
     package var failures: [RemoteShellError] = []
     package var scripts: [String] = []
     /// What the command comes to once it was launched; nil lets it run on.
-    package var endsAs: RemoteCommandState? = .ended(code: 0, inSetup: false)
+    package var endsAs: RemoteStatus.State? = .ended(exitCode: 0)
     package var terminations = 0
     package var forgotten: [RemoteHost] = []
   }
@@ -46,61 +46,71 @@ package final class ScriptedShell: RemoteShell {
     }
     if let failure { throw failure }
     switch Verb(command.script) {
-    case .status: return RemoteResult(exitCode: 0, standardOutput: Array(snapshot.command.text.utf8))
+    case .status: break
     case .gpu: return RemoteResult(exitCode: 0, standardOutput: Array(snapshot.gpus.utf8))
     case .launch:
       state.withLock { state in
         guard state.command == .notStarted else { return }
         state.launches += 1
-        state.command = state.endsAs ?? .running
+        state.command = state.endsAs ?? Self.running
       }
     case .follow:
-      while snapshot.command == .running {
+      while snapshot.command == Self.running {
         let seen = ended.count
-        if snapshot.command != .running { break }
+        if snapshot.command != Self.running { break }
         await ended.wait(after: seen)
         if Task.isCancelled { throw .cancelled }
       }
       let pieces = snapshot.log
       if case .pieces(let sink) = command.output, !pieces.isEmpty { _ = await sink(pieces) }
+      return RemoteResult(exitCode: 0, standardError: statusLine)
     case .terminate:
       change { state in
         state.terminations += 1
-        if state.command == .running { state.command = .ended(code: 143, inSetup: false) }
+        if state.command == Self.running { state.command = .ended(exitCode: 143) }
       }
-    case .other: break
     }
-    return RemoteResult(exitCode: 0)
+    return RemoteResult(exitCode: 0, standardOutput: statusLine)
+  }
+
+  private static let running = RemoteStatus.State.running(process: 7)
+
+  private var statusLine: [UInt8] {
+    let state = snapshot.command
+    let end = if case .ended(let code) = state { String(code) } else { "-" }
+    let isStarted = state == .notStarted ? 0 : 1
+    let text =
+      "vastd-status state=\(state.word) pid=7 code=\(end) prepared=1 inputs=\(isStarted) installed=\(isStarted) setup_failed=0 log=0 idle=0 free=1000000000\n"
+    return Array(text.utf8)
   }
 
   private enum Verb {
-    case status, gpu, launch, follow, terminate, other
+    case status, gpu, launch, follow, terminate
 
     init(_ script: String) {
+      // Marks that only this verb's script has.
       if script.contains("nvidia-smi") {
         self = .gpu
-      } else if script.contains("echo vanished") {
-        self = .status
-      } else if script.contains("mkdir started") {
+      } else if script.contains("setsid -f") {
         self = .launch
-      } else if script.contains("tail -c") {
+      } else if script.contains("o=$z") {
         self = .follow
-      } else if script.contains("kill -TERM") {
+      } else if script.contains("kill -s TERM") {
         self = .terminate
       } else {
-        self = .other
+        self = .status
       }
     }
   }
 }
 
-extension RemoteCommandState {
-  fileprivate var text: String {
+extension RemoteStatus.State {
+  fileprivate var word: String {
     switch self {
     case .notStarted: "not_started"
     case .running: "running"
     case .vanished: "vanished"
-    case .ended(let code, let inSetup): "\(inSetup ? "setup_failed" : "ended") \(code)"
+    case .ended: "ended"
     }
   }
 }

@@ -33,56 +33,59 @@ struct RemoteJob: Sendable {
   /// When the machine was last heard of.
   var lastContact: Timestamp? { contact.withLock { $0 } }
 
-  /// Short scripts that touch a few files end within this, or the connection is broken.
-  private static let shortTimeout = Duration.seconds(30)
-
   // MARK: Starting
 
   /// From an empty machine to a running command. May be called again after any break: what is done is not done twice.
   func start() async throws(RemoteJobError) {
-    if try await state() != .notStarted { return }
-    try await checkGPU()
-    try await expect(workspace.prepare, "the folder could not be made")
-    if let upload = job.specification.inputUploadID {
-      let path = context.data.uploadPath(upload)
-      try await expect(
-        workspace.receiveInputs, "the inputs could not be unpacked", input: .file(path: path),
-        timeout: context.settings.preparationTimeout)
-    }
     let specification = job.specification
-    let script = workspace.runScript(
-      environment: specification.environment.merging(specification.secrets) { $1 }, setup: specification.setup,
-      command: specification.command)
-    try await expect(workspace.install, "the command could not be installed", input: .bytes(script))
-    try await expect(workspace.launch, "the command could not be started")
+    let prepared = try status(of: try await expect(workspace.prepare(), "the folder could not be made"))
+    guard prepared.state == .notStarted else { return }
+    try await checkGPU()
+    if let upload = specification.inputUploadID, !prepared.hasInputs {
+      var command = workspace.receiveInputs()
+      command.input = .file(path: context.data.uploadPath(upload))
+      command.timeout = context.settings.preparationTimeout
+      try await expect(command, "the inputs could not be unpacked")
+    }
+    try await expect(try installation(), "the command could not be installed")
+    try await expect(workspace.launch(), "the command could not be started")
   }
 
-  func state() async throws(RemoteJobError) -> RemoteCommandState {
-    let result = try await run(RemoteCommand(script: workspace.status, timeout: Self.shortTimeout))
-    guard result.exitCode == 0, let state = RemoteCommandState(result.outputText) else {
-      throw .failed(.odd("its state could not be read", result))
+  private func installation() throws(RemoteJobError) -> RemoteCommand {
+    let specification = job.specification
+    do throws(RemoteWorkspace.InvalidInput) {
+      return try workspace.install(
+        environment: specification.environment.merging(specification.secrets) { $1 }, setup: specification.setup,
+        command: specification.command)
+    } catch {
+      throw .hopeless(Failure(code: "invalid_specification", detail: "The job cannot be put into a script: \(error)"))
     }
-    return state
   }
 
   /// A machine whose GPUs are not there would run the job on its processor, slowly and for the full price.
   private func checkGPU() async throws(RemoteJobError) {
-    let result = try await run(RemoteCommand(script: RemoteWorkspace.inspectGPU, timeout: Self.shortTimeout))
-    let count = result.outputText.split(separator: "\n").filter { $0.contains(",") }.count
+    let result = try await run(RemoteGPU.inspect())
+    let count = result.exitCode == 0 ? RemoteGPU.parse(result.standardOutput)?.count ?? 0 : 0
     let wanted = job.specification.resources.gpuCount
-    guard result.exitCode == 0, count >= wanted else {
+    guard count >= wanted else {
       let detail = "nvidia-smi shows \(count) of \(wanted) GPUs. \(StatusMessage.display(result.errorText))"
       throw .failed(Failure(code: "gpu_missing", detail: detail, isRetryable: true))
     }
   }
 
-  private func expect(
-    _ script: String, _ fault: String, input: RemoteCommand.Input = .none, timeout: Duration = Self.shortTimeout
-  ) async throws(RemoteJobError) {
-    var command = RemoteCommand(script: script, timeout: timeout)
-    command.input = input
+  @discardableResult
+  private func expect(_ command: RemoteCommand, _ fault: String) async throws(RemoteJobError) -> RemoteResult {
     let result = try await run(command)
     guard result.exitCode == 0 else { throw .failed(.odd(fault, result)) }
+    return result
+  }
+
+  private func status(of result: RemoteResult) throws(RemoteJobError) -> RemoteStatus {
+    guard let status = RemoteStatus(printed: result.standardOutput) ?? RemoteStatus(printed: result.standardError)
+    else {
+      throw .failed(.odd("its state could not be read", result))
+    }
+    return status
   }
 
   // MARK: Watching
@@ -90,38 +93,27 @@ struct RemoteJob: Sendable {
   /// Follows the log from where the local copy ends until the command has ended.
   func followToEnd(idleTimeout: Duration?) async throws(RemoteJobError) -> Ending {
     while true {
-      try await followLog(idleTimeout: idleTimeout)
-      switch try await state() {
-      case .ended(let code, let inSetup):
-        // What was written between the last byte followed and the end.
-        try await followLog(idleTimeout: nil)
-        return .exited(code: code, inSetup: inSetup)
-      case .vanished:
-        return .vanished
-      case .notStarted:
-        return .neverStarted
+      let status = try await followLog(cutAfter: idleTimeout)
+      guard status.hasFolder else { return .neverStarted }
+      switch status.state {
+      case .ended(let code): return .exited(code: code, inSetup: status.hasSetupFailed)
+      case .vanished: return .vanished
+      case .notStarted: return .neverStarted
       case .running:
-        if let idleTimeout, let last = lastOutput.withLock({ $0 }), context.now() - last >= idleTimeout {
-          return .silent(idleTimeout)
-        }
+        if let idleTimeout, status.idle >= idleTimeout { return .silent(idleTimeout) }
       }
     }
   }
 
-  private let lastOutput = Locked<Timestamp?>(nil)
-
-  private func followLog(idleTimeout: Duration?) async throws(RemoteJobError) {
+  /// Copies output until the command has ended, or until `cutAfter` has passed; the state then.
+  private func followLog(cutAfter: Duration?) async throws(RemoteJobError) -> RemoteStatus {
     let log = try openLog()
     defer { log.close() }
-    if lastOutput.withLock({ $0 }) == nil { lastOutput.withLock { $0 = context.now() } }
     let fault = Locked<ArtifactError?>(nil)
-    // A day: the command itself has no bound here; the follow is simply begun again.
-    var command = RemoteCommand(
-      script: workspace.follow(fromOffset: log.size), timeout: idleTimeout ?? .seconds(86_400))
-    let id = job.id
-    command.output = .pieces { [context, contact, lastOutput] piece in
+    var command = workspace.follow(from: log.size)
+    if let cutAfter { command.timeout = cutAfter }
+    command.output = .pieces { [id = job.id, context, contact] piece in
       contact.withLock { $0 = context.now() }
-      lastOutput.withLock { $0 = context.now() }
       do throws(ArtifactError) {
         try log.append(piece)
       } catch {
@@ -132,12 +124,13 @@ struct RemoteJob: Sendable {
       return true
     }
     do throws(RemoteJobError) {
-      _ = try await run(command)
+      let result = try await run(command)
+      if let fault = fault.withLock({ $0 }) { throw RemoteJobError.local("\(fault)") }
+      return try status(of: result)
     } catch {
-      if let fault = fault.withLock({ $0 }) { throw .local("\(fault)") }
-      guard idleTimeout != nil, case .broken(.timedOut) = error else { throw error }
+      guard cutAfter != nil, case .broken(.timedOut) = error else { throw error }
+      return try status(of: try await expect(workspace.status(), "its state could not be read"))
     }
-    if let fault = fault.withLock({ $0 }) { throw .local("\(fault)") }
   }
 
   private func openLog() throws(RemoteJobError) -> LogFile {
@@ -152,16 +145,18 @@ struct RemoteJob: Sendable {
   /// After the command was ended by us; a fault here loses a few last lines, not the job.
   func fetchRestOfLog() async {
     do throws(RemoteJobError) {
-      try await followLog(idleTimeout: nil)
+      _ = try await followLog(cutAfter: Self.restTimeout)
     } catch {
       context.logger.warning("end of log not fetched", metadata: ["job_id": "\(job.id)", "error": "\(error)"])
     }
   }
 
+  /// The rest of a log that nobody writes to any more.
+  private static let restTimeout = Duration.seconds(120)
+
   func terminate() async {
-    let grace = context.settings.terminationGrace
     do throws(RemoteJobError) {
-      _ = try await run(RemoteCommand(script: workspace.terminate(grace: grace), timeout: grace + Self.shortTimeout))
+      _ = try await run(workspace.terminate(grace: context.settings.terminationGrace))
     } catch {
       context.logger.warning("command not ended", metadata: ["job_id": "\(job.id)", "error": "\(error)"])
     }
@@ -173,18 +168,25 @@ struct RemoteJob: Sendable {
     let path = context.data.resultsPath(job.id)
     let partial = ResultsFile.partialPath(for: path)
     try makeJobDirectory()
-    var command = RemoteCommand(
-      script: workspace.collect(outputs: outputs), timeout: context.settings.collectionTimeout)
+    var command = try collection(of: outputs)
+    command.timeout = context.settings.collectionTimeout
     command.output = .file(path: partial, limit: context.settings.maximumResultsBytes)
     let result = try await run(command)
     guard result.exitCode == 0 else { throw .failed(.odd("the outputs could not be packed", result)) }
-    let missing = result.errorText.split(separator: "\n").filter { $0.hasPrefix(RemoteWorkspace.missingMark) }
-      .map { StatusMessage.display(String($0.dropFirst(RemoteWorkspace.missingMark.count))) }
+    let missing = RemoteWorkspace.missingOutputs(in: result.standardError).map(StatusMessage.display)
     do throws(ArtifactError) {
       let file = try await ResultsFile.commit(partial: partial, to: path)
       return Job.Results(sizeBytes: file.sizeBytes, sha256: file.sha256, missing: missing)
     } catch {
       throw .failed(Failure(code: "unsafe_results", detail: "The outputs are refused: \(error)"))
+    }
+  }
+
+  private func collection(of outputs: [String]) throws(RemoteJobError) -> RemoteCommand {
+    do throws(RemoteWorkspace.InvalidInput) {
+      return try workspace.collect(outputs: outputs)
+    } catch {
+      throw .hopeless(Failure(code: "invalid_specification", detail: "The outputs cannot be collected: \(error)"))
     }
   }
 
@@ -216,12 +218,9 @@ struct RemoteJob: Sendable {
     do throws(RemoteShellError) {
       let result = try await context.shell.run(command, on: host)
       contact.withLock { $0 = context.now() }
-      guard result.exitCode != RemoteWorkspace.missingFolderCode else {
-        throw RemoteShellError.local(detail: "folder gone")
-      }
       return result
     } catch {
-      throw error == .local(detail: "folder gone") ? .failed(.folderGone) : .broken(error)
+      throw .broken(error)
     }
   }
 }
@@ -252,11 +251,11 @@ enum RemoteJobError: Error, Sendable, Hashable {
 }
 
 extension Failure {
-  fileprivate static let folderGone = Failure(
-    code: "workspace_gone", detail: "The machine no longer has the job's folder.", isRetryable: true)
-
   fileprivate static func odd(_ fault: String, _ result: RemoteResult) -> Failure {
     let said = StatusMessage.display(result.errorText)
+    if RemoteWorkspace.Refusal(rawValue: result.exitCode) == .brokenInputs {
+      return Failure(code: "bad_inputs", detail: "The machine's tar could not unpack the inputs. \(said)")
+    }
     return Failure(
       code: "machine_unfit", detail: "On the machine \(fault) (exit code \(result.exitCode)). \(said)",
       isRetryable: true)
