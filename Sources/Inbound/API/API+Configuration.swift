@@ -1,0 +1,22 @@
+/// What one API listener is told at start.
+package struct APIConfiguration: Sendable {
+  /// Shown by `/health`.
+  package var version: String
+  /// Nil lets everybody in who can connect: the program then listens on loopback only.
+  package var token: AccessToken?
+  /// Signs cursors. Kept by the installation, so that a cursor outlives a restart; any 16 bytes or more.
+  package var cursorSecret: [UInt8]
+  /// False where a probe listener of its own serves `/metrics`.
+  package var servesMetrics = true
+  /// The largest upload. 10 GiB: a data set beyond is better fetched by the job itself than carried twice.
+  package var uploadLimitBytes = 10 << 30
+  /// From the headers to the end of an upload; absolute. An hour carries 10 GiB at 3 MB/s.
+  package var uploadDeadlineSeconds = 3600
+
+  package init(version: String, token: AccessToken?, cursorSecret: [UInt8]) {
+    precondition(cursorSecret.count >= 16, "a secret of fewer bytes can be guessed")
+    self.version = version
+    self.token = token
+    self.cursorSecret = cursorSecret
+  }
+}

@@ -1,0 +1,18 @@
+import Domain
+import FleetService
+import HTTPServer
+import JSON
+
+extension Handlers {
+  func getAccount(_ call: Call) async throws(APIError) -> Response {
+    try refuseQuery(call)
+    let account = try await asking { () async throws(FleetError) in try await fleet.account() }
+    var writer = JSONWriter(capacity: 128)
+    writer.object { writer in
+      writer.member("label", account.defaultLabel)
+      writer.member("credit_usd", account.credit)
+      writer.member("balance_usd", account.balance)
+    }
+    return call.json(writer.bytes)
+  }
+}

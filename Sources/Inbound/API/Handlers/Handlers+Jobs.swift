@@ -1,0 +1,91 @@
+import Domain
+import FleetService
+import HTTPServer
+
+extension Handlers {
+  func createJob(_ call: Call) async throws(APIError) -> Response {
+    try refuseQuery(call)
+    let key = try call.idempotencyKey(.createJob)
+    let specification = try JobInput.read(call.body)
+    let creation = try await asking { () async throws(FleetError) in
+      try await fleet.submit(specification, idempotency: key.map { IdempotentRequest(key: $0, encode: Self.created) })
+    }
+    return created(creation, call, Self.created)
+  }
+
+  func planJob(_ call: Call) async throws(APIError) -> Response {
+    try refuseQuery(call)
+    let specification = try JobInput.read(call.body)
+    let plan = try await asking { () async throws(FleetError) in try await fleet.plan(specification) }
+    return call.json(JobJSON.plan(plan))
+  }
+
+  /// The versions of a page come from an index; the JSON of those that did not change is kept.
+  func listJobs(_ call: Call) throws(APIError) -> Response {
+    let list = try ListInput<JobFilter>(call.head, cursors)
+    let versions = try asking { () throws(FleetError) in try fleet.jobVersions(list.filter, list.page) }
+    let key = JobAnswers.PageKey(scope: list.scope, page: list.page)
+    if let bytes = jobAnswers.page(key, versions.items) { return call.json(.shared(bytes)) }
+    let items = try asking { () throws(FleetError) in try renderedItems(versions.items) }
+    let next = versions.next.map { cursors.encode($0, scope: list.scope) }
+    let bytes = SharedBytes(ListJSON.page(items, next: next))
+    jobAnswers.keep(bytes, key, versions.items)
+    return call.json(.shared(bytes))
+  }
+
+  private func renderedItems(
+    _ versions: [JobVersion]
+  ) throws(FleetError) -> [[UInt8]] {
+    var items: [[UInt8]] = []
+    items.reserveCapacity(versions.count)
+    for version in versions {
+      if let kept = jobAnswers.rendered(version.id, version: version.version) {
+        items.append(kept.item)
+      } else {
+        items.append(jobAnswers.rendered(try fleet.job(version.id)).item)
+      }
+    }
+    return items
+  }
+
+  func getJob(_ call: Call) throws(APIError) -> Response {
+    try refuseQuery(call)
+    let id = try id(call, Job.self)
+    let version = try asking { () throws(FleetError) in try fleet.jobVersion(id) }
+    if let kept = jobAnswers.rendered(id, version: version) { return call.json(kept.whole) }
+    return call.json(jobAnswers.rendered(try asking { () throws(FleetError) in try fleet.job(id) }).whole)
+  }
+
+  func approveJob(_ call: Call) async throws(APIError) -> Response {
+    try refuseQuery(call)
+    let id = try id(call, Job.self)
+    return call.json(JobJSON.whole(try await asking { () async throws(FleetError) in try await fleet.approve(id) }))
+  }
+
+  func cancelJob(_ call: Call) async throws(APIError) -> Response {
+    try refuseQuery(call)
+    let id = try id(call, Job.self)
+    let job = try await asking { () async throws(FleetError) in try await fleet.cancel(id) }
+    return call.json(JobJSON.whole(job), status: 202)
+  }
+
+  func retryJob(_ call: Call) async throws(APIError) -> Response {
+    try refuseQuery(call)
+    let id = try id(call, Job.self)
+    let key = try call.idempotencyKey(.retryJob)
+    let creation = try await asking { () async throws(FleetError) in
+      try await fleet.retry(id, idempotency: key.map { IdempotentRequest(key: $0, encode: Self.created) })
+    }
+    return created(creation, call, Self.created)
+  }
+
+  func getJobReport(_ call: Call) throws(APIError) -> Response {
+    try refuseQuery(call)
+    let id = try id(call, Job.self)
+    return call.json(JobJSON.report(try asking { () throws(FleetError) in try fleet.report(on: id) }))
+  }
+
+  private static func created(_ job: Job) -> StoredAnswer {
+    StoredAnswer(status: 201, location: "/v1/jobs/\(job.id)", body: JobJSON.whole(job))
+  }
+}

@@ -1,0 +1,61 @@
+import Domain
+import JSON
+
+/// Reads the body of POST /v1/jobs and /v1/jobs/plan.
+enum JobInput {
+  static func read(_ body: [UInt8]) throws(APIError) -> JobSpecification {
+    let problems = FieldProblems()
+    let reader = ObjectReader(try JSONBody.object(body), problems: problems)
+    var job = JobSpecification(command: command(reader))
+    job.name = reader.string("name", .line(Limits.nameCharacters))
+    job.kind = reader.choice("kind", of: JobKind.self)
+    job.image = reader.string("image", .image)
+    job.templateHash = reader.string("template_hash", .templateHash)
+    job.environment = EnvironmentInput.read(reader, "env", for: .script)
+    job.secrets = EnvironmentInput.read(reader, "secrets", for: .script)
+    for name in job.secrets.keys where job.environment[name] != nil {
+      problems.add("/secrets/" + name, "is in env too; name it once")
+    }
+    job.setup = reader.string("setup", .script(Limits.scriptBytes))
+    job.registryLogin = RegistryLoginInput.read(reader)
+    if let resources = reader.object("resources") {
+      job.resources = ResourcesInput.read(resources)
+      ResourcesInput.readRental(resources, into: &job.resources)
+      resources.finish()
+    }
+    job.inputUploadID = uploadID(reader)
+    job.outputs = reader.strings("outputs", limit: Limits.outputs, .output) ?? job.outputs
+    job.approval = reader.choice("approval", of: Approval.self) ?? job.approval
+    job.onFailure = reader.choice("on_failure", of: OnFailure.self) ?? job.onFailure
+    job.priority = reader.integer("priority", Limits.priority) ?? job.priority
+    readLimits(reader, into: &job)
+    reader.notAvailable("recover", "lease_s", "checkpoint", "preflight", "volume", "template_id")
+    reader.finish()
+    try problems.check()
+    return job
+  }
+
+  private static func readLimits(_ reader: ObjectReader, into job: inout JobSpecification) {
+    job.maximumDuration = seconds(reader, "max_duration_s")
+    job.idleTimeout = seconds(reader, "idle_timeout_s")
+    job.maximumCost = reader.money("max_cost_usd", upTo: Limits.largestAmountDollars)
+    job.maximumAttempts = reader.integer("max_attempts", 1...Limits.attempts) ?? job.maximumAttempts
+  }
+
+  private static func command(_ reader: ObjectReader) -> String {
+    guard reader.has("command") else { return reader.wrong("command", "is required") ?? "" }
+    return reader.string("command", .command) ?? ""
+  }
+
+  private static func seconds(_ reader: ObjectReader, _ name: StaticString) -> Duration? {
+    reader.integer(name, 1...Limits.longestDurationSeconds).map { .seconds($0) }
+  }
+
+  private static func uploadID(_ reader: ObjectReader) -> ID<Upload>? {
+    guard let text = reader.string("input_upload_id", .line(Limits.nameCharacters)) else { return nil }
+    guard let id = ID<Upload>(text) else {
+      return reader.wrong("input_upload_id", "must be an id that POST /v1/uploads gave: upl_…")
+    }
+    return id
+  }
+}

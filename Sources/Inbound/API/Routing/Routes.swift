@@ -1,0 +1,45 @@
+import HTTPServer
+
+extension Handlers {
+  /// The whole API.
+  func routes() -> [Route] {
+    systemRoutes() + [
+      Route(.get, "/openapi.yaml", .getOpenAPIYAML, nil, .now(openAPIYAML)),
+      Route(.get, "/openapi.json", .getOpenAPIJSON, nil, .now(openAPIJSON)),
+
+      Route(.get, "/v1/offers", .listOffers, .read, .decide(listOffers)),
+      Route(.post, "/v1/offers/search", .searchOffers, .read, .later(.json, searchOffers)),
+
+      Route(.post, "/v1/uploads", .createUpload, .operate, .decide(createUpload)),
+
+      Route(.post, "/v1/jobs", .createJob, .operate, .later(.json, createJob)),
+      Route(.post, "/v1/jobs/plan", .planJob, .read, .later(.json, planJob)),
+      Route(.get, "/v1/jobs", .listJobs, .read, .now(listJobs)),
+      Route(.get, "/v1/jobs/{id}", .getJob, .read, .now(getJob)),
+      Route(.post, "/v1/jobs/{id}/approve", .approveJob, .operate, .later(.none, approveJob)),
+      Route(.post, "/v1/jobs/{id}/cancel", .cancelJob, .operate, .later(.none, cancelJob)),
+      Route(.post, "/v1/jobs/{id}/retry", .retryJob, .operate, .later(.none, retryJob)),
+      Route(.get, "/v1/jobs/{id}/logs", .getJobLogs, .read, .now(getJobLogs)),
+      Route(.get, "/v1/jobs/{id}/results", .getJobResults, .read, .now(getJobResults)),
+      Route(.get, "/v1/jobs/{id}/report", .getJobReport, .read, .now(getJobReport)),
+
+      Route(.post, "/v1/instances", .createInstance, .operate, .later(.json, createInstance)),
+      Route(.get, "/v1/instances", .listInstances, .read, .now(listInstances)),
+      Route(.get, "/v1/instances/{id}", .getInstance, .read, .now(getInstance)),
+      Route(.delete, "/v1/instances/{id}", .deleteInstance, .operate, .later(.none, deleteInstance)),
+      Route(.get, "/v1/instances/{id}/ssh", .getInstanceSSH, .operate, .now(getInstanceSSH)),
+
+      Route(.get, "/v1/account", .getAccount, .read, .later(.none, getAccount)),
+    ]
+  }
+
+  /// What orchestrators and Prometheus ask; all that a probe listener serves. Beside a probe listener the main one keeps
+  /// these but not the metrics.
+  func systemRoutes() -> [Route] {
+    [
+      Route(.get, "/health", .getHealth, nil, .now(health)),
+      Route(.get, "/livez", .getLiveness, nil, .now(liveness)),
+      Route(.get, "/readyz", .getReadiness, nil, .now(readiness)),
+    ] + (servesMetrics ? [Route(.get, "/metrics", .getMetrics, nil, .now(metrics))] : [])
+  }
+}
