@@ -62,7 +62,6 @@ extension Fleet {
         let instance = Instance(
           request, offer: offer, query: request.offerID == nil ? chosenQuery : nil, label: label, owner: owner, at: now)
         try tx.insert(instance)
-        try tx.append(instance.event("requested", at: now))
         made.append(instance)
       }
       return made

@@ -7,12 +7,14 @@ extension InstanceReconciler {
   /// One transaction: the row as it is now, if it still stands where the plan saw it, the move, its event and its line of
   /// the ledger. False when the row moved on meanwhile.
   func change(
-    _ planned: Instance, event: InstanceEvent?, _ mutate: @escaping @Sendable (inout Instance, Timestamp) -> Void
+    _ planned: Instance, event: InstanceEvent?,
+    onlyIf condition: @escaping @Sendable (Instance) -> Bool = { _ in true },
+    _ mutate: @escaping @Sendable (inout Instance, Timestamp) -> Void
   ) async -> Bool? {
     let now = now()
     do throws(StoreError) {
       let change = try await store.write { (tx) throws(StoreError) -> InstanceChange? in
-        guard var row = try tx.instance(planned.id), row.state == planned.state else { return nil }
+        guard var row = try tx.instance(planned.id), row.state == planned.state, condition(row) else { return nil }
         let before = row
         mutate(&row, now)
         if let event {

@@ -10,7 +10,7 @@ extension InstanceReconciler {
   /// Rents: write down that the order leaves, send it once, write down what came of it.
   func order(_ instance: Instance) async {
     await pauseAfterLastOrder(of: instance.id)
-    let sent = await change(instance, event: .orderSent) { row, now in
+    let sent = await change(instance, event: .orderSent, onlyIf: { $0.desired == .running }) { row, now in
       row.orderedAt = now
       row.offersTried += 1
       row.absences = 0

@@ -26,7 +26,6 @@ extension JobDrive {
       also: { (tx, job, now) throws(StoreError) in
         let instance = Instance(for: job, offer: offer, query: query, owner: owner, at: now)
         try tx.insert(instance)
-        try tx.append(instance.event("requested", at: now))
         job.instanceID = instance.id
         job.attempts.append(
           .init(number: job.attempt, instanceID: instance.id, machineID: offer.machineID, startedAt: now))

@@ -76,8 +76,7 @@ extension JobDrive {
         case .failed(let failure): return .failed(failure)
         case .hopeless(let failure): return .hopeless(failure)
         case .broken(let cause):
-          let failure = Failure(
-            code: "ssh_failed", detail: "The machine could not be prepared: \(cause)", isRetryable: true)
+          let failure = error.failure
           guard cause.isTransient, !Task.isCancelled else { return .failed(failure) }
           if cause == .permissionDenied { await remote.attachKey() }
           if cause == .timedOut { deafUntil = context.now() + context.settings.sshTimeout }

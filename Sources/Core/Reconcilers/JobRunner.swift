@@ -21,7 +21,10 @@ package final class JobRunner: Reconciler {
     do throws(StoreError) {
       let jobs = try context.store.read { (r) throws(StoreError) in try r.activeJobs() }
       outcome.examined = jobs.count
-      for job in jobs.prefix(context.settings.maximumActiveJobs) {
+      // What has a machine goes first, whatever its priority: it costs money.
+      let begun = jobs.filter { $0.state != .queued }
+      let queued = jobs.filter { $0.state == .queued }
+      for job in (begun + queued).prefix(context.settings.maximumActiveJobs) {
         let drive = JobDrive(id: job.id, context: context)
         if tasks.start(job.id, { await drive.run() }) { outcome.changed += 1 }
       }
