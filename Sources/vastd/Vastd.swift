@@ -7,7 +7,7 @@ struct Vastd: AsyncParsableCommand {
     abstract: "Rents GPUs on Vast.ai and runs jobs on them over a REST API.",
     discussion: "Configured by the environment: `vastd config` lists every setting, its value and where it came from.",
     version: Build.version,
-    subcommands: [ShowConfiguration.self, Migrate.self, Version.self],
+    subcommands: [Serve.self, ShowConfiguration.self, Migrate.self, Version.self],
     defaultSubcommand: nil)
 }
 

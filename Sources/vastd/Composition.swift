@@ -1,0 +1,134 @@
+import API
+import Artifacts
+import CSystem
+import Domain
+import FleetService
+import HTTPClient
+import HTTPServer
+import Locking
+import Logging
+import MarketplaceLayers
+import Reconcilers
+import SQLiteDriver
+import SSHShell
+import Store
+import Telemetry
+import VastMarketplace
+
+/// Knows every concrete type and builds them, top to bottom. Nothing else does.
+struct Composition: Sendable {
+  let configuration: Configuration
+  let logs: Logs
+  let logger: Logger
+  let metrics: Metrics
+  let store: Store
+  let fleet: Fleet
+  let client: HTTPClient
+  let poller: MarketPoller
+  let instances: InstanceReconciler
+  let jobs: JobRunner
+  let drivers: [ReconcilerDriver]
+  let api: HTTPServer
+  let probes: HTTPServer?
+
+  init(_ configuration: Configuration) throws {
+    self.configuration = configuration
+    let redactor = Redactor()
+    if case .text(let key) = configuration.vastKey { _ = redactor.register(key) }
+    if let token = configuration.token { _ = redactor.register(token) }
+    logs = Logs(level: configuration.logLevel, format: configuration.logFormat, redactor: redactor)
+    logs.bootstrap()
+    logger = logs.logger("vastd")
+    metrics = Metrics(version: Build.version, commit: Build.commit)
+
+    // What it remembers.
+    let data = try DataDirectory(path: configuration.dataDirectory)
+    let leftovers = data.removeLeftovers()
+    let databasePath = configuration.databasePath ?? data.databasePath
+    store = try Store(driver: SQLiteDriver(path: databasePath), owner: configuration.owner, now: currentTime)
+    logger.notice(
+      "store open",
+      metadata: [
+        "owner": "\(store.owner.name)", "migrations": "\(store.opening.migrations)", "leftovers": "\(leftovers)",
+      ])
+
+    // What it commands.
+    let vast = Outbound(configuration, metrics: metrics)
+    client = vast.client
+    let shell = try OpenSSHShell(.init(dataDirectory: data.path))
+
+    // Who tells whom.
+    let instanceSignal = Signal()
+    let jobSignal = Signal()
+    let jobNews = KeyedSignals<ID<Job>>()
+    let logNews = KeyedSignals<ID<Job>>()
+    let metrics = metrics
+    let counted: @Sendable (FleetEvent) -> Void = { metrics.events.counter($0.type).increment() }
+
+    // The loops.
+    var pollerConfiguration = MarketPoller.Configuration()
+    pollerConfiguration.interval = configuration.pollInterval
+    pollerConfiguration.busyInterval = configuration.busyPollInterval
+    let poller = MarketPoller(
+      marketplace: vast.fresh, store: store, configuration: pollerConfiguration, signal: instanceSignal,
+      observed: {
+        metrics.pollLag.mark()
+        instanceSignal.raise()
+      },
+      clock: ContinuousClock(), now: currentTime, logger: logs.logger("poller"))
+    self.poller = poller
+    instances = InstanceReconciler(
+      store: store, marketplace: vast.fresh, shell: shell, observation: { poller.observation },
+      settings: configuration.instanceSettings,
+      signals: InstanceSignals(instances: instanceSignal, jobs: jobNews, counted: counted), clock: ContinuousClock(),
+      now: currentTime, logger: logs.logger("instances"))
+    var jobSettings = JobSettings()
+    jobSettings.sshTimeout = configuration.sshTimeout
+    jobs = JobRunner(
+      context: JobContext(
+        store: store, marketplace: vast.fresh, shell: shell, data: data, settings: jobSettings, jobNews: jobNews,
+        logNews: logNews, instances: instanceSignal,
+        finishedPhase: { metrics.jobPhaseDuration.histogram($0).observe($1) }, counted: counted,
+        clock: ContinuousClock(), now: currentTime, logger: logs.logger("jobs")))
+    let account = AccountKeeper(
+      marketplace: vast.fresh, shell: shell, seen: { metrics.credit.set($0.credit.dollars) },
+      logger: logs.logger("account"))
+    drivers = [
+      ReconcilerDriver(
+        instances, signal: instanceSignal, period: .seconds(5), clock: ContinuousClock(), logger: logs.logger("driver")),
+      ReconcilerDriver(
+        jobs, signal: jobSignal, period: .seconds(5), clock: ContinuousClock(), logger: logs.logger("driver")),
+      ReconcilerDriver(
+        account, signal: Signal(), period: .seconds(300), clock: ContinuousClock(), logger: logs.logger("driver")),
+      ReconcilerDriver(
+        Janitor(store: store, data: data, now: currentTime, logger: logs.logger("janitor")), signal: Signal(),
+        period: .seconds(3600), clock: ContinuousClock(), logger: logs.logger("driver")),
+    ]
+
+    // How requests come in.
+    let fleet = Fleet(
+      store: store, offers: vast.cached, peekOffers: vast.peekOffers, data: data,
+      connections: FleetConnections(
+        wakeJobs: { jobSignal.raise() }, wakeInstances: { instanceSignal.raise() }, jobNews: jobNews, logNews: logNews,
+        provider: vast.status, poller: { poller.status }),
+      now: currentTime, logger: logs.logger("fleet"))
+    self.fleet = fleet
+    let inbound = try Inbound(configuration, fleet: fleet, store: store, metrics: metrics, logs: logs)
+    api = inbound.api
+    probes = inbound.probes
+  }
+}
+
+extension Configuration {
+  /// While something is expected to change: two seconds at Vast's pace, and never more often than a simulator can tell.
+  fileprivate var busyPollInterval: Duration {
+    .microseconds(Int64(max(0.4, min(2 * pacing, 60)) * 1_000_000))
+  }
+
+  fileprivate var instanceSettings: InstanceSettings {
+    var settings = InstanceSettings()
+    settings.startTimeout = startTimeout
+    settings.settlingTime = settlingTime
+    return settings
+  }
+}

@@ -1,0 +1,42 @@
+import Domain
+import Store
+import Telemetry
+
+/// Gauges that are counted when they are asked for, so that they cost nothing between scrapes.
+struct Gauges: Sendable {
+  let store: Store
+  let metrics: Metrics
+
+  func refresh() {
+    do throws(StoreError) {
+      try store.read { (reader) throws(StoreError) in
+        metrics.instances.replace(named(try reader.instanceCounts(), of: InstanceState.allCases))
+        metrics.jobs.replace(named(try reader.jobCounts(), of: JobState.allCases))
+        var rate = Money.zero
+        for instance in try reader.liveInstances() { rate += instance.burnRate }
+        metrics.burnRate.set(rate.dollars)
+        metrics.spend.raise(to: Int(try reader.totalCost().microdollars))
+      }
+    } catch {
+      // The scrape shows what was counted last; /health tells of the store.
+      return
+    }
+  }
+
+  private func named<State: RawRepresentable & Hashable>(
+    _ counts: [State: Int], of all: [State]
+  ) -> [String: Double] where State.RawValue == String {
+    Dictionary(uniqueKeysWithValues: all.map { ($0.rawValue, Double(counts[$0] ?? 0)) })
+  }
+}
+
+extension Instance {
+  /// What it costs by the hour at this moment.
+  fileprivate var burnRate: Money {
+    switch state {
+    case .running: pricePerHour ?? .zero
+    case .loading, .stopping, .stopped, .destroying, .lost: storagePerHour ?? .zero
+    case .requested, .creating, .destroyed, .failed: .zero
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import API
+import ArgumentParser
+import Artifacts
+import Domain
+import Glibc
+import HTTPServer
+import Locking
+import Store
+import Telemetry
+
+/// `vastd serve`: the service, until SIGTERM or SIGINT.
+struct Serve: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "serve", abstract: "Runs the service.")
+
+  @OptionGroup var options: ConfigurationOptions
+
+  func run() async throws {
+    blockEndingSignals()
+    let configuration = try Configuration(options.sources())
+    forgetSecrets()
+    let composition = try Composition(configuration)
+    try await composition.serve()
+  }
+}
