@@ -113,6 +113,25 @@ import Testing
         + "\n")
   }
 
+  @Test(arguments: [
+    "/plain", "/\"quoted\"", "/é", "/\u{1B}[31m", "/whsec_abc", "/" + String(repeating: "x", count: 2_000),
+  ])
+  func `a request's line has the same members whether its path is plain, strange or long`(path: String) throws {
+    let log = CapturedLog()
+    AccessLog(logs: log.logs).record(
+      requestID: "req-1", traceID: "0af7651916cd43dd8448eb211c80319c", method: "PUT", route: "/{x}", path: path,
+      status: 503, durationNs: 999, bytes: 0, principal: nil)
+    let line = try #require(try log.lines().first)
+    let shown = path == "/whsec_abc" ? "/[redacted]" : path
+    let expected: [(String, JSONValue)] = [
+      ("ts", .string("2026-07-20T09:05:00.123Z")), ("level", .string("warning")), ("msg", .string("request")),
+      ("logger", .string("http")), ("request_id", .string("req-1")),
+      ("trace_id", .string("0af7651916cd43dd8448eb211c80319c")), ("method", .string("PUT")), ("route", .string("/{x}")),
+      ("path", .string(shown)), ("status", .integer(503)), ("duration_ms", .number(0.0)), ("bytes", .integer(0)),
+    ]
+    #expect(line.members == expected.map { .init(name: $0.0, value: $0.1) })
+  }
+
   @Test func `above level info only our own faults appear in the access log`() throws {
     let log = CapturedLog(level: .error)
     let access = AccessLog(logs: log.logs)

@@ -13,8 +13,8 @@ package enum RFC3339 {
     }
   }
 
-  /// `buffer` has room for `length` bytes.
-  static func write(microseconds: Int64, to buffer: UnsafeMutableBufferPointer<UInt8>) {
+  /// Writes it to the beginning of `buffer`, which has room for `length` bytes.
+  package static func write(microseconds: Int64, to buffer: UnsafeMutableBufferPointer<UInt8>) {
     let (day, inDay) = floorDivide(Int(microseconds.floored(by: 1_000)), 86_400_000)
     let date = civil(daysSince1970: day)
     let out = DigitWriter(buffer: buffer)
@@ -52,41 +52,5 @@ extension Int64 {
   fileprivate func floored(by divisor: Int64) -> Int64 {
     let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
     return remainder < 0 ? quotient - 1 : quotient
-  }
-}
-
-/// Writes decimal digits in place.
-struct DigitWriter {
-  let buffer: UnsafeMutableBufferPointer<UInt8>
-
-  /// The last `width` digits of a value that is not negative, with leading zeros.
-  func write(_ value: Int, width: Int, at offset: Int) {
-    var rest = value
-    var index = offset + width
-    while index > offset {
-      index -= 1
-      buffer[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
-    }
-  }
-
-  /// As many digits as the value has; gives their number.
-  func write(_ magnitude: UInt64, at offset: Int) -> Int {
-    var count = 1
-    var bound: UInt64 = 10
-    while count < 20, magnitude >= bound {
-      count += 1
-      let (next, overflows) = bound.multipliedReportingOverflow(by: 10)
-      if overflows { break }
-      bound = next
-    }
-    var rest = magnitude
-    var index = offset + count
-    while index > offset {
-      index -= 1
-      buffer[index] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
-    }
-    return count
   }
 }

@@ -28,7 +28,11 @@ package final class LogSink: Sendable {
 
   /// Copies the line; holds a lock for about as long as that takes.
   package func append(_ line: [UInt8]) {
-    line.withUnsafeBufferPointer { buffer.append($0) }
+    line.withUnsafeBufferPointer { append($0) }
+  }
+
+  package func append(_ line: UnsafeBufferPointer<UInt8>) {
+    buffer.append(line)
   }
 
   /// Waits until every line appended before this call is written. False when that took longer, as with a stopped reader.

@@ -47,19 +47,41 @@ package final class Redactor: Sendable {
 }
 
 /// What counts as a secret, frozen for one line.
-struct RedactionRules: Sendable {
+final class RedactionRules: Sendable {
   static let replacement = "[redacted]"
 
   /// Longest first, so that a secret that contains another is hidden whole.
   let secrets: [[UInt8]]
-  /// By byte: whether a secret could begin with it. Most bytes of a line are passed over by this alone.
-  private let canBegin: [Bool]
+  /// By byte, what it may be the beginning of. Most bytes of a line are passed over by this alone.
+  private let beginnings: [Beginning]
+
+  private struct Beginning: OptionSet {
+    let rawValue: UInt8
+    static let secret = Beginning(rawValue: 1)
+    static let pattern = Beginning(rawValue: 2)
+    /// Not plain ASCII: a control, a quote, a backslash or part of a longer character, to be escaped perhaps.
+    static let special = Beginning(rawValue: 4)
+  }
 
   init(secrets: [[UInt8]]) {
     self.secrets = secrets.sorted { $0.count > $1.count }
-    var canBegin = [Bool](repeating: false, count: 256)
-    for first in secrets.compactMap(\.first) + Array("Bbwh-".utf8) { canBegin[Int(first)] = true }
-    self.canBegin = canBegin
+    var beginnings = [Beginning](repeating: [], count: 256)
+    for first in secrets.compactMap(\.first) { beginnings[Int(first)].insert(.secret) }
+    for first in "Bbwh-".utf8 { beginnings[Int(first)].insert(.pattern) }
+    for byte in Array(0..<0x20) + [0x22, 0x5C] + Array(0x7F...0xFF) { beginnings[byte].insert(.special) }
+    self.beginnings = beginnings
+  }
+
+  /// Whether the text may stand in a line as it is. Careful: some text with nothing wrong, such as `é`, is not called plain.
+  func isPlain(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+    beginnings.withUnsafeBufferPointer { beginnings in
+      for offset in 0..<text.count {
+        let beginning = beginnings[Int(text[offset])]
+        if beginning.isEmpty { continue }
+        if beginning.contains(.special) || secretRange(in: text, at: offset, beginning) != nil { return false }
+      }
+      return true
+    }
   }
 
   /// Where the secrets are, in order, without overlap; an empty array, which costs no memory, for nearly every text.
@@ -67,7 +89,7 @@ struct RedactionRules: Sendable {
     var found: [Range<Int>] = []
     var offset = 0
     while offset < text.count {
-      guard canBegin[Int(text[offset])], let range = secretRange(in: text, at: offset) else {
+      guard let range = secretRange(in: text, at: offset, beginnings[Int(text[offset])]) else {
         offset += 1
         continue
       }
@@ -77,8 +99,11 @@ struct RedactionRules: Sendable {
     return found
   }
 
-  private func secretRange(in text: UnsafeBufferPointer<UInt8>, at offset: Int) -> Range<Int>? {
-    for secret in secrets where Self.matches(text, at: offset, secret) { return offset..<offset + secret.count }
+  private func secretRange(in text: UnsafeBufferPointer<UInt8>, at offset: Int, _ beginning: Beginning) -> Range<Int>? {
+    if beginning.contains(.secret) {
+      for secret in secrets where Self.matches(text, at: offset, secret) { return offset..<offset + secret.count }
+    }
+    guard beginning.contains(.pattern) else { return nil }
     switch text[offset] {
     case UInt8(ascii: "B"), UInt8(ascii: "b"): return Self.bearerToken(in: text, at: offset)
     case UInt8(ascii: "w"): return Self.run(after: "whsec_", in: text, at: offset, while: Self.isTokenByte)
@@ -103,16 +128,18 @@ struct RedactionRules: Sendable {
     return end > start ? start..<end : nil
   }
 
+  private static let pemBegin = Array("-----BEGIN ".utf8)
+  private static let pemEnd = Array("-----END ".utf8)
+  private static let pemDashes = Array("-----".utf8)
+
   /// From `-----BEGIN ` to the end of its `-----END …-----`, or to the end of the text when that was cut off.
   private static func pemBlock(in text: UnsafeBufferPointer<UInt8>, at offset: Int) -> Range<Int>? {
-    guard matches(text, at: offset, Array("-----BEGIN ".utf8)) else { return nil }
-    let end = Array("-----END ".utf8)
-    let dashes = Array("-----".utf8)
-    var cursor = offset + end.count
-    while cursor < text.count, !matches(text, at: cursor, end) { cursor += 1 }
-    cursor = min(cursor + end.count, text.count)
-    while cursor < text.count, !matches(text, at: cursor, dashes) { cursor += 1 }
-    return offset..<min(cursor + dashes.count, text.count)
+    guard matches(text, at: offset, pemBegin) else { return nil }
+    var cursor = offset + pemBegin.count
+    while cursor < text.count, !matches(text, at: cursor, pemEnd) { cursor += 1 }
+    cursor = min(cursor + pemEnd.count, text.count)
+    while cursor < text.count, !matches(text, at: cursor, pemDashes) { cursor += 1 }
+    return offset..<min(cursor + pemDashes.count, text.count)
   }
 
   private static func run(
