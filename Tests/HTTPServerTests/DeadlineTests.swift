@@ -18,7 +18,7 @@ import Testing
   /// Not before its second, and well before the library's own minute; a busy machine may take its time in between.
   private func isAboutASecond(since start: ContinuousClock.Instant) -> Bool {
     let time = (ContinuousClock.now - start) / .seconds(1)
-    return time > 0.95 && time < 10
+    return time > 0.95 && time < 30
   }
 
   @Test func `headers that trickle are cut with 408`() async throws {

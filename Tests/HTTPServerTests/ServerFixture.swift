@@ -54,6 +54,9 @@ func withServer(
   handler: TestHandler, _ body: (HTTPServer) async throws -> Void
 ) async throws {
   var configuration = HTTPServerConfiguration()
+  // Far away unless a test is about them: a busy machine can take ten seconds over anything.
+  configuration.headerDeadlineSeconds = 60
+  configuration.bodyDeadlineSeconds = 60
   change(&configuration)
   let server = try HTTPServer(configuration: configuration, handler: handler)
   do {
@@ -72,7 +75,7 @@ extension Response {
 }
 
 /// Waits for something that another thread brings about.
-func eventually(within seconds: Double = 10, _ condition: () -> Bool) async -> Bool {
+func eventually(within seconds: Double = 20, _ condition: () -> Bool) async -> Bool {
   let end = ContinuousClock.now.advanced(by: .seconds(seconds))
   while ContinuousClock.now < end {
     if condition() { return true }

@@ -43,7 +43,7 @@ package final class RawClient: Sendable {
   }
 
   /// The next response, its body read to the announced end. Throws when the connection ends or nothing comes in time.
-  package func response(toHead: Bool = false, seconds: Double = 10) async throws -> RawResponse {
+  package func response(toHead: Bool = false, seconds: Double = 20) async throws -> RawResponse {
     try await onThread {
       let deadline = csystem_monotonic_ns() + Int64(seconds * 1e9)
       var response = try self.head(until: deadline)
@@ -64,12 +64,12 @@ package final class RawClient: Sendable {
   }
 
   /// The status line and headers only; the body stays to be read.
-  package func responseHead(seconds: Double = 10) async throws -> RawResponse {
+  package func responseHead(seconds: Double = 20) async throws -> RawResponse {
     try await onThread { try self.head(until: csystem_monotonic_ns() + Int64(seconds * 1e9)) }
   }
 
   /// Body bytes as they come, at least one; empty at the end of the connection.
-  package func some(seconds: Double = 10) async throws -> [UInt8] {
+  package func some(seconds: Double = 20) async throws -> [UInt8] {
     try await onThread {
       if self.buffer.withLock({ $0.isEmpty }) {
         _ = try self.fill(until: csystem_monotonic_ns() + Int64(seconds * 1e9))
@@ -82,7 +82,7 @@ package final class RawClient: Sendable {
   }
 
   /// Everything until the server closes. A reset counts as a close.
-  package func readToEnd(seconds: Double = 10) async throws -> [UInt8] {
+  package func readToEnd(seconds: Double = 20) async throws -> [UInt8] {
     try await onThread {
       let deadline = csystem_monotonic_ns() + Int64(seconds * 1e9)
       while try self.fill(until: deadline) {}
@@ -94,7 +94,7 @@ package final class RawClient: Sendable {
   }
 
   /// Whether the server closes the connection, with nothing more to read, within some time.
-  package func closes(seconds: Double = 5) async -> Bool {
+  package func closes(seconds: Double = 20) async -> Bool {
     do {
       return try await readToEnd(seconds: seconds).isEmpty
     } catch {
