@@ -1,5 +1,6 @@
 import Glibc
 import Locking
+import Synchronization
 
 /// A read connection for each thread that reads, opened at its first read and closed when the thread ends or the store
 /// closes, whichever comes first. No hand-over between threads and no waiting for a free one: a point read is then little
@@ -65,6 +66,7 @@ private final class ReaderSlot: @unchecked Sendable {
   private var connection: (any SQLConnection)?
   private var reader: StoreReader?
   private var depth = 0
+  private let closed = Atomic(false)
 
   init(pool: ObjectIdentifier, connection: any SQLConnection) {
     self.pool = pool
@@ -78,13 +80,8 @@ private final class ReaderSlot: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  var isClosed: Bool {
-    // Within its own read the owning thread holds the mutex.
-    if depth > 0 { return false }
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    return connection == nil
-  }
+  /// Set once and for ever; asked by any thread without waiting for a read under way.
+  var isClosed: Bool { closed.load(ordering: .acquiring) }
 
   func read<Result>(
     begin: String, _ body: (StoreReader) throws(StoreError) -> Result
@@ -116,6 +113,7 @@ private final class ReaderSlot: @unchecked Sendable {
     connection.close()
     self.connection = nil
     reader = nil
+    closed.store(true, ordering: .releasing)
   }
 }
 

@@ -1,4 +1,5 @@
 import Domain
+import Glibc
 import Store
 import Testing
 
@@ -10,8 +11,13 @@ import Testing
 
   private func isOnDisk(_ text: String) -> Bool {
     let (bytes, wanted) = (world.bytesOnDisk(), Array(text.utf8))
-    return bytes.indices.contains { start in
-      bytes[start] == wanted[0] && bytes[start...].starts(with: wanted)
+    return bytes.withUnsafeBytes { bytes in
+      var start = 0
+      while let found = memchr(bytes.baseAddress! + start, Int32(wanted[0]), bytes.count - wanted.count - start) {
+        if memcmp(found, wanted, wanted.count) == 0 { return true }
+        start = UnsafeRawPointer(found) - bytes.baseAddress! + 1
+      }
+      return false
     }
   }
 

@@ -9,12 +9,17 @@ package struct ID<Entity: Identified>: Sendable, Hashable, Comparable, CustomStr
 
   /// An id as stored or received; nil unless it has the prefix and the form of one made here.
   package init?(_ text: String) {
-    let prefix = Entity.idPrefix
-    guard text.utf8.count == prefix.utf8.count + 27, text.hasPrefix(prefix) else { return nil }
-    let rest = text.utf8.dropFirst(prefix.utf8.count)
-    guard rest.first == UInt8(ascii: "_"), rest.dropFirst().allSatisfy({ crockfordDigits.contains($0) }) else {
-      return nil
+    // Each row of a list comes through here: bytes against a bit set, no characters.
+    var text = text
+    let isWellFormed = text.withUTF8 { bytes in
+      let prefix = Entity.idPrefix.utf8
+      guard bytes.count == prefix.count + 27, bytes[prefix.count] == UInt8(ascii: "_"), bytes.starts(with: prefix)
+      else {
+        return false
+      }
+      return bytes[(prefix.count + 1)...].allSatisfy { crockfordSet[Int($0 >> 6)] >> UInt64($0 & 63) & 1 == 1 }
     }
+    guard isWellFormed else { return nil }
     rawValue = text
   }
 
@@ -43,3 +48,10 @@ package struct ID<Entity: Identified>: Sendable, Hashable, Comparable, CustomStr
 }
 
 private let crockfordDigits = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+
+/// Bit `b & 63` of word `b >> 6` is set for each byte `b` that is such a digit.
+private let crockfordSet: InlineArray<4, UInt64> = {
+  var words = InlineArray<4, UInt64>(repeating: 0)
+  for digit in crockfordDigits { words[Int(digit >> 6)] |= 1 << UInt64(digit & 63) }
+  return words
+}()
