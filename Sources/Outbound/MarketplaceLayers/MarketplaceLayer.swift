@@ -1,0 +1,55 @@
+package import Domain
+
+/// A marketplace around a marketplace that does the same with every call: measure, pace, repeat. A layer says it once, in
+/// `around`, and does not spell out nine methods that all look alike; that is what earns the protocol its place.
+///
+/// They are put together as `Caching(Retrying(RateLimited(Measured(VastMarketplace))))`:
+/// measuring innermost, so that what is counted is what Vast saw, and waiting for a turn does not look like a slow Vast;
+/// pacing around it, so that every repetition waits for its turn like any other call;
+/// the cache outermost, so that a hit costs none of that. What must not be stale goes to the layer below the cache.
+package protocol MarketplaceLayer: Marketplace {
+  var inner: any Marketplace { get }
+
+  /// Makes the call, perhaps later, again, or not at all. `create` may be made once at most.
+  func around<Answer: Sendable>(
+    _ operation: MarketplaceOperation, _ call: @Sendable () async throws(MarketplaceError) -> Answer
+  ) async throws(MarketplaceError) -> Answer
+}
+
+extension MarketplaceLayer {
+  package func searchOffers(_ query: OfferQuery) async throws(MarketplaceError) -> OfferListing {
+    try await around(.searchOffers) { () async throws(MarketplaceError) in try await inner.searchOffers(query) }
+  }
+
+  package func gpuNames() async throws(MarketplaceError) -> [String] {
+    try await around(.gpuNames) { () async throws(MarketplaceError) in try await inner.gpuNames() }
+  }
+
+  package func create(_ order: RentalOrder) async throws(MarketplaceError) -> MarketID {
+    try await around(.create) { () async throws(MarketplaceError) in try await inner.create(order) }
+  }
+
+  package func listInstances() async throws(MarketplaceError) -> [MarketInstance] {
+    try await around(.listInstances) { () async throws(MarketplaceError) in try await inner.listInstances() }
+  }
+
+  package func readInstance(_ id: MarketID) async throws(MarketplaceError) -> MarketInstance? {
+    try await around(.readInstance) { () async throws(MarketplaceError) in try await inner.readInstance(id) }
+  }
+
+  package func destroy(_ id: MarketID) async throws(MarketplaceError) {
+    try await around(.destroy) { () async throws(MarketplaceError) in try await inner.destroy(id) }
+  }
+
+  package func registerKey(_ publicKey: String) async throws(MarketplaceError) {
+    try await around(.registerKey) { () async throws(MarketplaceError) in try await inner.registerKey(publicKey) }
+  }
+
+  package func attachKey(_ publicKey: String, to id: MarketID) async throws(MarketplaceError) {
+    try await around(.attachKey) { () async throws(MarketplaceError) in try await inner.attachKey(publicKey, to: id) }
+  }
+
+  package func account() async throws(MarketplaceError) -> MarketAccount {
+    try await around(.account) { () async throws(MarketplaceError) in try await inner.account() }
+  }
+}
