@@ -175,7 +175,7 @@ let package = Package(
       name: "APITests",
       dependencies: [
         "API", "HTTPServer", "FleetService", "Domain", "Artifacts", "Store", "SQLiteDriver", "Telemetry", "JSON",
-        "Locking", "TestSupport",
+        "Locking", "TestSupport", .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/APITests", swiftSettings: strict),
     .testTarget(

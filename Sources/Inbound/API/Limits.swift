@@ -1,3 +1,5 @@
+import FleetService
+
 /// How much a caller may ask for at once, each with its reason.
 enum Limits {
   // MARK: Requests
@@ -82,7 +84,7 @@ enum Limits {
   /// Vast maps at most 64 ports, SSH's among them.
   static let ports = 63
   /// Each is a rental of its own, paced at 4.5 s.
-  static let instancesAtOnce = 16
+  static let instancesAtOnce = Fleet.maximumCount
   /// Vast returns no more.
   static let offers = 64
 }

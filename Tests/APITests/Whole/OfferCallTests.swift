@@ -1,0 +1,99 @@
+import Domain
+import JSON
+import Locking
+import TestSupport
+import Testing
+
+@Suite struct OfferCallTests {
+  @Test func `a fresh cache answers without the marketplace, and a newer listing replaces the kept answer`()
+    async throws
+  {
+    let world = try APIWorld()
+    var listing = OfferListing(offers: [.make(id: 9, dollars: 0.123456)], asOf: Timestamp(seconds: 1))
+    world.cached.withLock { $0 = listing }
+    for _ in 0..<3 {
+      let response = try await world.call("GET", "/v1/offers?limit=5")
+      #expect(response.text.contains(#""offer_id":9"#) && response.text.contains(#""price_per_hour_usd":0.123456"#))
+    }
+    #expect(world.market.count(.search) == 0)
+    listing = OfferListing(offers: [.make(id: 10), .make(id: 11, dollars: 9)], asOf: Timestamp(seconds: 2))
+    world.cached.withLock { [listing] in $0 = listing }
+    #expect(try await world.call("GET", "/v1/offers?limit=5").text.contains(#""offer_id":10"#))
+    let short = try await world.call("GET", "/v1/offers?limit=1").text
+    #expect(short.contains(#""offer_id":10"#) && !short.contains(#""offer_id":11"#))
+    await world.close()
+  }
+
+  @Test func `offers are searched and ranked when the cache is cold`() async throws {
+    let world = try APIWorld()
+    guard case .array(let items) = try await world.call("GET", "/v1/offers?selection=second_cheapest").json["items"]
+    else {
+      throw Unexpected(what: "no items")
+    }
+    #expect(items.map { $0["offer_id"] } == [.integer(2), .integer(1)])
+    #expect(world.market.count(.search) == 1)
+    #expect(try await world.call("GET", "/v1/offers?gpu_name=Matrox").json["items"] == .array([]))
+    await world.close()
+  }
+
+  @Test func `an older answer says so in its body and its header`() async throws {
+    let world = try APIWorld()
+    world.cached.withLock { $0 = OfferListing(offers: [.make()], asOf: Timestamp(seconds: 1), isDegraded: true) }
+    let response = try await world.call("GET", "/v1/offers")
+    #expect(try response.json["degraded"] == .bool(true))
+    #expect(try response.json["as_of"] == .string("1970-01-01T00:00:01.000Z"))
+    #expect(response.header("warning")?.hasPrefix("110") == true)
+    await world.close()
+  }
+
+  @Test(arguments: [
+    (MarketplaceError.unauthorized(detail: "Invalid user key"), 502, "provider_unauthorized"),
+    (.rateLimited(retryAfter: .seconds(3)), 429, "rate_limited"),
+    (.unavailable(detail: "no route"), 503, "provider_unavailable"),
+    (.unknownOutcome(detail: "cut"), 504, "outcome_unknown"),
+    (.malformedAnswer(detail: "html"), 502, "malformed_answer"),
+    (.quotaExceeded(retryAfter: .seconds(60)), 429, "search_quota_exceeded"),
+  ])
+  func `a marketplace that fails is told from a caller that errs`(
+    error: MarketplaceError, status: Int, code: String
+  ) async throws {
+    let world = try APIWorld()
+    for (method, target, body) in [
+      ("GET", "/v1/offers", nil), ("POST", "/v1/offers/search", "{}"), ("POST", "/v1/jobs/plan", #"{"command":"c"}"#),
+      ("POST", "/v1/instances", #"{"offer_id":1,"image":"a"}"#),
+    ] as [(String, String, String?)] {
+      world.market.change { $0.failures[.search] = [error] }
+      let response = try await world.call(method, target, body)
+      #expect(response.status == status, "\(target) \(response.text)")
+      #expect(try response.json["code"] == .string(code))
+      if status == 429 || status == 503 { #expect(Int(response.header("retry-after") ?? "0") ?? 0 >= 1) }
+    }
+    await world.close()
+  }
+
+  @Test func `a search takes filters of Vast's, checked by shape`() async throws {
+    let world = try APIWorld()
+    #expect(
+      try await world.call("POST", "/v1/offers/search", #"{"gpu_name":"RTX_4090","filters":{"inet_down":{"gte":1}}}"#)
+        .status
+        == 200)
+    let response = try await world.call(
+      "POST", "/v1/offers/search", #"{"gpu":"x","limit":0,"filters":{"rented":{"eq":true},"a":{"like":1}}}"#)
+    #expect(response.status == 422)
+    #expect(Set(try response.pointers) == ["/gpu", "/limit", "/filters/rented", "/filters/a/like"])
+    await world.close()
+  }
+
+  @Test func `a plan tells what would be rented and does nothing`() async throws {
+    let world = try APIWorld()
+    let plan = try await world.call("POST", "/v1/jobs/plan", #"{"command":"c","max_duration_s":7200}"#).json
+    #expect(plan["chosen"]?["offer_id"] == .integer(1))
+    #expect(plan["estimate"]?["per_hour_usd"] == .number(0.4) && plan["estimate"]?["total_usd"] == .number(0.8))
+    #expect(plan["estimate"]?["duration_s"] == .integer(7200))
+    #expect(plan["resolved"]?["resources"]?["disk_gb"] == .integer(64))
+    #expect(try await world.jobCount() == 0 && world.market.count(.create) == 0)
+    let none = try await world.call("POST", "/v1/jobs/plan", #"{"command":"c","resources":{"gpu_name":"Matrox"}}"#).json
+    #expect(none["chosen"] == .null && none["candidates"] == .array([]))
+    await world.close()
+  }
+}

@@ -1,0 +1,151 @@
+import API
+import Domain
+import HTTPServer
+import JSON
+import TestSupport
+import Testing
+
+/// The table of routes, the document and what is served, held against each other.
+@Suite struct OperationTests {
+  @Test func `the table and the document name the same operations, paths, methods and needs for a token`() async throws
+  {
+    let world = try APIWorld()
+    let specification = try await world.specification()
+    let table = Set(
+      world.api.routes.map { "\($0.operation.rawValue) \($0.method.rawValue) \($0.template) \($0.scope == nil)" })
+    let document = Set(specification.operations.map { "\($0.id) \($0.method) \($0.path) \($0.isOpen)" })
+    #expect(table == document)
+    #expect(Set(world.api.routes.map(\.operation)) == Set(Operation.allCases))
+    #expect(world.api.routes.count == Operation.allCases.count, "an operation has one route")
+    await world.close()
+  }
+
+  @Test func `the document as JSON is the document as YAML`() async throws {
+    let world = try APIWorld()
+    let yaml = try await world.call("GET", "/openapi.yaml", token: nil)
+    #expect(yaml.status == 200 && yaml.header("content-type") == "application/yaml")
+    let specification = try await world.specification()
+    // Its own reader of YAML would be a program by itself; scripts/verify compares the two in full.
+    for operation in specification.operations { #expect(yaml.text.contains("operationId: \(operation.id)\n")) }
+    await world.close()
+  }
+
+  @Test func `every operation answers as the document says, and the test leaves none out`() async throws {
+    let world = try APIWorld()
+    let specification = try await world.specification()
+    let exercised = try await exercise(world, specification)
+    #expect(exercised == Set(Operation.allCases))
+    await world.close()
+  }
+
+  @Test func `every path answers its methods only, and says which`() async throws {
+    let world = try APIWorld()
+    for (template, routes) in Dictionary(grouping: world.api.routes, by: \.template) {
+      let allowed = Set(routes.flatMap { $0.method == .get ? ["GET", "HEAD"] : [$0.method.rawValue] })
+      for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] where !allowed.contains(method) {
+        let response = try await world.call(method, template.withID)
+        #expect(response.status == 405, "\(method) \(template)")
+        #expect(response.header("allow") == allowed.sorted().joined(separator: ", "))
+        #expect(response.header("content-type") == "application/problem+json")
+        #expect(try response.json["code"] == .string("method_not_allowed"))
+      }
+    }
+    await world.close()
+  }
+
+  /// Calls each operation so that it does its work, and checks each answer. Returns what was called.
+  private func exercise(_ world: APIWorld, _ specification: Specification) async throws -> Set<Operation> {
+    var exercised: Set<Operation> = []
+    func call(
+      _ operation: Operation, _ status: Int, _ target: String, _ body: String? = nil, headers: [(String, String)] = []
+    ) async throws -> RawResponse {
+      let route = try #require(world.api.routes.first { $0.operation == operation })
+      let response = try await world.call(route.method.rawValue, target, body, headers: headers)
+      #expect(response.status == status, "\(operation): \(response.text)")
+      #expect(response.header("x-request-id") != nil, "\(operation)")
+      let faults = try specification.faults(
+        operation.rawValue, status: response.status, type: response.header("content-type"), body: response.body)
+      #expect(faults == [], "\(operation)")
+      exercised.insert(operation)
+      return response
+    }
+    _ = try await call(.getHealth, 200, "/health")
+    _ = try await call(.getLiveness, 200, "/livez")
+    _ = try await call(.getReadiness, 200, "/readyz")
+    _ = try await call(.getMetrics, 200, "/metrics")
+    _ = try await call(.getOpenAPIYAML, 200, "/openapi.yaml")
+    _ = try await call(.getOpenAPIJSON, 200, "/openapi.json")
+    _ = try await call(.listOffers, 200, "/v1/offers?gpu_name=RTX_4090")
+    _ = try await call(.searchOffers, 200, "/v1/offers/search", #"{"num_gpus":1}"#)
+    _ = try await call(.getAccount, 200, "/v1/account")
+
+    let upload = try await world.call(
+      "POST", "/v1/uploads", bytes: Archives.good, headers: [("Content-Type", "application/gzip")])
+    #expect(
+      try specification.faults(
+        "createUpload", status: upload.status, type: upload.header("content-type"), body: upload.body) == [])
+    #expect(upload.status == 201)
+    exercised.insert(.createUpload)
+    guard case .string(let uploadID) = try upload.json["id"] else { throw Unexpected(what: upload.text) }
+
+    let full = """
+      {"command":"c","name":"train","kind":"pytorch","env":{"A":"1"},"secrets":{"S":"x"},"max_duration_s":3600,
+       "registry_login":{"server":"s","user":"u","password":"p"},"input_upload_id":"\(uploadID)","approval":"required",
+       "resources":{"filters":{"inet_down":{"gte":1}}}}
+      """
+    let waiting = try await call(.createJob, 201, "/v1/jobs", full)
+    guard case .string(let waitingText) = try waiting.json["id"], let waitingID = ID<Job>(waitingText) else {
+      throw Unexpected(what: waiting.text)
+    }
+    #expect(waiting.header("location") == "/v1/jobs/\(waitingID)")
+    _ = try await call(.planJob, 200, "/v1/jobs/plan", full)
+    _ = try await call(.approveJob, 200, "/v1/jobs/\(waitingID)/approve")
+    _ = try await call(.cancelJob, 202, "/v1/jobs/\(waitingID)/cancel", "{}")
+
+    let done = try await world.submit()
+    _ = try await call(.getJobResults, 409, "/v1/jobs/\(done)/results")
+    try world.appendLog(done, "hello\n")
+    try await world.finish(done, results: Archives.good)
+    _ = try await call(.listJobs, 200, "/v1/jobs?limit=1")
+    _ = try await call(.getJob, 200, "/v1/jobs/\(done)")
+    _ = try await call(.getJobLogs, 200, "/v1/jobs/\(done)/logs")
+    _ = try await call(.getJobResults, 200, "/v1/jobs/\(done)/results")
+
+    let failed = try await world.submit()
+    try await world.move(failed, [.gaveUp, .finishedBadly]) { job in
+      job.outcome = .failed
+      job.failure = Failure(code: "no_offers", detail: "No offer fits.", isRetryable: true)
+    }
+    _ = try await call(.retryJob, 201, "/v1/jobs/\(failed)/retry")
+    _ = try await call(.getJobReport, 200, "/v1/jobs/\(failed)/report")
+
+    let made = try await call(.createInstance, 202, "/v1/instances", #"{"offer_id":1,"image":"python:3.11"}"#)
+    guard case .string(let instance) = try made.json["id"] else { throw Unexpected(what: made.text) }
+    #expect(made.header("location") == "/v1/instances/\(instance)")
+    _ = try await call(.createInstance, 202, "/v1/instances", #"{"resources":{},"image":"python:3.11","count":2}"#)
+    _ = try await call(.listInstances, 200, "/v1/instances?state=requested")
+    _ = try await call(.getInstance, 200, "/v1/instances/\(instance)")
+    _ = try await call(.getInstanceSSH, 200, "/v1/instances/\(instance)/ssh")
+    _ = try await call(.deleteInstance, 202, "/v1/instances/\(instance)")
+    return exercised
+  }
+}
+
+extension APIWorld {
+  func specification() async throws -> Specification {
+    try Specification(try await call("GET", "/openapi.json", token: nil).body)
+  }
+}
+
+extension String {
+  /// A template with an id that could be one.
+  var withID: String {
+    guard let range = firstRange(of: "{id}") else { return self }
+    let prefix = hasPrefix("/v1/jobs") ? "job" : "ins"
+    return replacingCharacters(in: range, with: prefix + "_00000000000000000000000000")
+  }
+
+  private func replacingCharacters(in range: Range<String.Index>, with text: String) -> String {
+    self[..<range.lowerBound] + text + self[range.upperBound...]
+  }
+}
