@@ -1,5 +1,6 @@
 import Domain
 import HTTPClient
+import MarketplaceLayers
 import Telemetry
 import VastMarketplace
 
@@ -20,14 +21,25 @@ struct Outbound: Sendable {
       case .file(let path): .file(path: path)
       case nil: .key("")
       }
+    let record = CallRecord(metrics: metrics, now: currentTime)
+    let limiter = RateLimiter(pacing: configuration.pacing) { wait in
+      metrics.vastRateLimitWait.increment(by: Int(wait.microseconds) * 1000)
+    }
     let vast = VastMarketplace(
       client: VastClient(
         configuration: VastConfiguration(baseURL: configuration.vastURL, timeout: configuration.timeout),
         credentials: VastCredentials(source: source),
-        send: { (request) async throws(HTTPClientError) in try await client.send(request) }))
-    fresh = vast
-    cached = vast
-    peekOffers = { _ in nil }
-    status = { ProviderStatus() }
+        send: { (request) async throws(HTTPClientError) in try await client.send(request) },
+        observe: { record.requestEnded($0, status: $1, duration: $2) }),
+      turn: { (operation) async throws(MarketplaceError) in try await limiter.furtherTurn(operation) })
+    // Why in this order: see `MarketplaceLayer`.
+    let retrying = Retrying(
+      RateLimited(Measured(vast, record: record), limiter: limiter), retries: configuration.retries)
+    let caching = Caching(
+      retrying, timeToLive: configuration.isCacheEnabled ? configuration.cacheTTL : .zero, metrics: metrics)
+    fresh = caching.fresh
+    cached = caching
+    peekOffers = { caching.cachedOffers($0) }
+    status = { record.status }
   }
 }

@@ -9,7 +9,13 @@ import Testing
 @Suite(.timeLimit(.minutes(1)))
 struct StackTests {
   let clock = ManualClock()
-  let metrics = Metrics(version: "0", commit: "0")
+  let metrics: Metrics
+  let record: CallRecord
+
+  init() {
+    metrics = Metrics(version: "0", commit: "0")
+    record = CallRecord(metrics: metrics, now: { Timestamp(seconds: 1000) })
+  }
 
   private func stack(_ inner: ScriptedMarketplace, pacing: Double = 0) -> Caching {
     let limiter = RateLimiter(pacing: pacing, clock: clock) { [metrics] in
@@ -17,7 +23,7 @@ struct StackTests {
     }
     return Caching(
       Retrying(
-        RateLimited(Measured(inner, metrics: metrics), limiter: limiter), clock: clock, random: { $0.upperBound }),
+        RateLimited(Measured(inner, record: record), limiter: limiter), clock: clock, random: { $0.upperBound }),
       metrics: metrics, clock: clock)
   }
 
@@ -99,13 +105,47 @@ struct StackTests {
   }
 
   @Test func `requests are counted by status, and those without an answer as errors`() {
-    let observe = Measured.observer(metrics)
-    observe(.listInstances, 200, .milliseconds(120))
-    observe(.listInstances, 200, .milliseconds(80))
-    observe(.listInstances, nil, .seconds(30))
+    record.requestEnded(.listInstances, status: 200, duration: .milliseconds(120))
+    record.requestEnded(.listInstances, status: 200, duration: .milliseconds(80))
+    record.requestEnded(.listInstances, status: nil, duration: .seconds(30))
     #expect(metrics.vastRequests.counter("list_instances", "200").value == 2)
     #expect(metrics.vastRequests.counter("list_instances", "error").value == 1)
+    #expect(record.status.latency == .milliseconds(80))
     let text = String(decoding: metrics.render(), as: UTF8.self)
     #expect(text.contains(#"vastai_request_duration_seconds_count{endpoint="list_instances"} 3"#))
+  }
+
+  // MARK: Health
+
+  @Test(arguments: MarketplaceError.all) func `a clear no is a good answer, no answer is none`(error: MarketplaceError)
+    async
+  {
+    _ = await Measured(ScriptedMarketplace(failing: error), record: record).attempt(.destroy)
+    switch error {
+    case .unauthorized, .unavailable, .unknownOutcome, .malformedAnswer:
+      #expect(record.status.error?.code == error.code)
+      #expect(record.status.lastSuccessAt == nil)
+    case .rateLimited, .quotaExceeded, .cancelled:
+      #expect(record.status == ProviderStatus())
+    case .insufficientCredit, .offerTaken, .createdUnusable, .notFound, .refused:
+      #expect(record.status == ProviderStatus(lastSuccessAt: Timestamp(seconds: 1000)))
+    }
+  }
+
+  @Test func `a success ends an error`() async {
+    let layer = Measured(ScriptedMarketplace(failing: .unavailable(detail: "x"), times: 1), record: record)
+    _ = await layer.attempt(.searchOffers)
+    #expect(record.status.error != nil)
+    _ = await layer.attempt(.searchOffers)
+    #expect(record.status.error == nil)
+  }
+
+  @Test func `a bad key is not made good by a call that needs none`() async {
+    let layer = Measured(ScriptedMarketplace(failing: .unauthorized(detail: "x"), times: 1), record: record)
+    _ = await layer.attempt(.account)
+    _ = await Measured(ScriptedMarketplace(), record: record).attempt(.searchOffers)
+    #expect(record.status.error?.code == "provider_unauthorized")
+    _ = await layer.attempt(.account)
+    #expect(record.status.error == nil)
   }
 }
