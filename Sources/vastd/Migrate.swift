@@ -11,14 +11,14 @@ struct Migrate: AsyncParsableCommand {
   @OptionGroup var options: ConfigurationOptions
 
   func run() async throws {
-    let configuration = try Configuration(options.sources())
-    let data = try DataDirectory(path: configuration.dataDirectory)
-    let path = configuration.databasePath ?? data.databasePath
-    let store = try Store(driver: SQLiteDriver(path: path), owner: configuration.owner, now: currentTime)
-    let applied = store.opening.migrations
-    print(
-      applied.isEmpty ? "\(path) is up to date" : "\(path): applied \(applied.map(String.init).joined(separator: ", "))"
-    )
-    await store.close()
+    try await explained {
+      let configuration = try Configuration(options.sources())
+      let data = try DataDirectory(path: configuration.dataDirectory)
+      let path = configuration.databasePath ?? data.databasePath
+      let store = try Store(driver: SQLiteDriver(path: path), owner: configuration.owner, now: currentTime)
+      let applied = store.opening.migrations.map(String.init).joined(separator: ", ")
+      print(applied.isEmpty ? "\(path) is up to date" : "\(path): applied \(applied)")
+      await store.close()
+    }
   }
 }

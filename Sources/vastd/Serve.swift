@@ -15,10 +15,10 @@ struct Serve: AsyncParsableCommand {
   @OptionGroup var options: ConfigurationOptions
 
   func run() async throws {
-    blockEndingSignals()
-    let configuration = try Configuration(options.sources())
-    forgetSecrets()
-    let composition = try Composition(configuration)
-    try await composition.serve()
+    try await explained {
+      let configuration = try Configuration(options.sources())
+      forgetSecrets()
+      try await Composition(configuration).serve()
+    }
   }
 }
