@@ -87,19 +87,31 @@ package final class MarketPoller: Sendable {
   private func waitUntilDue() async {
     while !Task.isCancelled {
       let seen = signal.count
-      let due = (state.withLock { $0.startedAt } ?? now()) + interval
       let rest = due - now()
       guard rest > .zero else { return }
       await signal.wait(after: seen, upTo: rest, clock: clock)
     }
   }
 
+  /// When the next list is due. In a hurry it counts from the last change that we caused, too: a list asked for in the
+  /// same moment could not show what came of it.
+  private var due: Timestamp {
+    let last = state.withLock { $0.startedAt } ?? now()
+    let regular = last + configuration.interval
+    guard let changedAt = awaited.map(\.changedAt).max() else { return regular }
+    return min(max(last, changedAt) + configuration.busyInterval, regular)
+  }
+
   private var interval: Duration {
+    awaited.isEmpty ? configuration.interval : min(configuration.busyInterval, configuration.interval)
+  }
+
+  /// Instances about which the provider is expected to say something new soon.
+  private var awaited: [Instance] {
     do throws(StoreError) {
-      let isBusy = try store.read { (r) throws(StoreError) in try r.liveInstances() }.contains { $0.isAwaited }
-      return isBusy ? min(configuration.busyInterval, configuration.interval) : configuration.interval
+      return try store.read { (r) throws(StoreError) in try r.liveInstances() }.filter(\.isAwaited)
     } catch {
-      return configuration.interval
+      return []
     }
   }
 }
@@ -108,5 +120,10 @@ extension Instance {
   /// Something about it is expected to change at the provider soon.
   fileprivate var isAwaited: Bool {
     state.isInTransition || (desired == .destroyed && state.mayExist)
+  }
+
+  /// When we last did something that the provider will show.
+  fileprivate var changedAt: Timestamp {
+    [orderedAt, acceptedAt, destroyAskedAt].compactMap { $0 }.max() ?? createdAt
   }
 }
