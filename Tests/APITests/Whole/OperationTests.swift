@@ -30,6 +30,25 @@ import Testing
     await world.close()
   }
 
+  @Test func `the checker of answers sees what is missing, wrong, too much or not documented`() async throws {
+    let world = try APIWorld()
+    let specification = try await world.specification()
+    func faults(_ body: String, _ operation: String = "createUpload", _ status: Int = 201) throws -> [String] {
+      try specification.faults(operation, status: status, type: "application/json", body: Array(body.utf8))
+    }
+    let hash = String(repeating: "a", count: 64)
+    let good = "{\"id\":\"upl_1\",\"sha256\":\"\(hash)\",\"size_bytes\":1,\"created_at\":\"2026-11-21T08:30:00.125Z\"}"
+    #expect(try faults(good) == [])
+    #expect(try faults(good.replacingFirst("\"size_bytes\":1,", with: "")) == ["/size_bytes: is missing"])
+    #expect(try faults(good.replacingFirst(":1,", with: ":\"1\",")).count == 1)
+    #expect(try faults(good.replacingFirst(hash, with: "xyz")).count == 1)
+    #expect(try faults(good.replacingFirst("{", with: "{\"path\":\"/\",")) == ["/path: is not documented"])
+    #expect(try faults(good, "createUpload", 200) != [], "a success that is not listed")
+    #expect(try faults("{}", "getJob", 200).count > 30)
+    #expect(try faults("{}", "noSuchOperation", 200) == ["no operation"])
+    await world.close()
+  }
+
   @Test func `every operation answers as the document says, and the test leaves none out`() async throws {
     let world = try APIWorld()
     let specification = try await world.specification()
