@@ -136,7 +136,7 @@ let package = Package(
     .executableTarget(
       name: "vast-sim",
       dependencies: [
-        "Simulator", "JSON",
+        "Simulator", "JSON", "Locking",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/vast-sim",

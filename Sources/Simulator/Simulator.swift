@@ -37,6 +37,11 @@ package struct SimulatorConfiguration: Sendable {
   package var apiKey: String
   package var credit = 100.0
   package var settings = Settings()
+  /// Whether instances have real processes behind them. Without, they are only numbers, and root is not needed: for tests
+  /// of calls and for thousands of instances.
+  package var hasMachines = true
+  /// The first instance's number; one that no earlier start had if nil.
+  package var firstContract: Int?
   /// Sentences for whoever runs it: what failed behind the scenes.
   package var report: @Sendable (String) -> Void
 

@@ -7,6 +7,7 @@ import Locking
 final class SimulatorCore: Sendable {
   let requests = RequestLog()
   let room: MachineRoom
+  private let hasMachines: Bool
   private let world: Locked<World>
   private let truth: TruthLog
   private let base = Locked("")
@@ -15,14 +16,7 @@ final class SimulatorCore: Sendable {
   private let folderLock: Int32
 
   init(_ configuration: SimulatorConfiguration) throws(MachineError) {
-    guard geteuid() == 0 else {
-      throw MachineError("vast-sim must run as root: its instances take SSH logins as root, as Vast.ai's do")
-    }
-    guard access("/usr/sbin/sshd", X_OK) == 0 else {
-      throw MachineError("there is no /usr/sbin/sshd; install it with: apt-get install openssh-server")
-    }
-    // sshd wants it to exist, and leaves it empty.
-    try Files.makeFolder("/run/sshd")
+    if configuration.hasMachines { try Self.checkMachine() }
     let folder =
       configuration.folder.hasPrefix("/") ? configuration.folder : Self.workingFolder + "/" + configuration.folder
     try Files.makeFolder(folder, mode: 0o700)
@@ -34,17 +28,30 @@ final class SimulatorCore: Sendable {
     report = configuration.report
     truth = try TruthLog(folder: folder, now: now)
     room = try MachineRoom(folder: folder + "/instances", report: configuration.report)
+    hasMachines = configuration.hasMachines
     let ports = Ports()
     world = Locked(
       World(
         .init(
           settings: configuration.settings, now: now, apiKey: configuration.apiKey, credit: configuration.credit,
           // Numbers never repeat, also across starts in the same folder: clients remember them.
-          firstContract: 40_000_000 + Int(now - 1_790_000_000) * 4, freePort: { ports.take() },
+          firstContract: configuration.firstContract ?? 40_000_000 + Int(now - 1_790_000_000) * 4,
+          freePort: { ports.take() },
           secret: { Self.secret() })))
   }
 
   deinit { Glibc.close(folderLock) }
+
+  private static func checkMachine() throws(MachineError) {
+    guard geteuid() == 0 else {
+      throw MachineError("vast-sim must run as root: its instances take SSH logins as root, as Vast.ai's do")
+    }
+    guard access("/usr/sbin/sshd", X_OK) == 0 else {
+      throw MachineError("there is no /usr/sbin/sshd; install it with: apt-get install openssh-server")
+    }
+    // sshd wants it to exist, and leaves it empty.
+    try Files.makeFolder("/run/sshd")
+  }
 
   /// Begins to let time pass. Until `close`.
   func open(base url: String) {
@@ -78,7 +85,7 @@ final class SimulatorCore: Sendable {
         do { try truth.append(records) } catch { report("the truth log failed: \(error)") }
       }
       let orders = world.takeOrders()
-      if isOpen.withLock({ $0 }) { room.carryOut(orders) }
+      if hasMachines, isOpen.withLock({ $0 }) { room.carryOut(orders) }
       return (result, !records.isEmpty)
     }
     if wrote {

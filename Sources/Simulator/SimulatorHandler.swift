@@ -92,18 +92,18 @@ struct SimulatorHandler: RequestHandler {
       return logged(head, Answer(400, text: text, type: "application/xml"))
     }
     let token = head.path.dropFirst(World.resultPath.count).prefix { $0 != "." }
-    guard let upload = core.update({ $0.takeUpload(String(token)) }),
-      let bytes = Files.read(logPath(upload))
-    else {
+    guard let upload = core.update({ $0.takeUpload(String(token)) }) else {
       return logged(
         head, Answer(404, text: "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code></Error>", type: "application/xml")
       )
     }
+    // A container that wrote nothing has an empty log.
+    let bytes = Files.read(logPath(upload)) ?? []
     var lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
     if lines.last?.isEmpty == true { lines.removeLast() }
     if let filter = upload.filter { lines.removeAll { !$0.contains(filter) } }
     let text = lines.suffix(max(upload.tail, 0)).map { $0 + "\n" }.joined()
-    return logged(head, Answer(200, text: text, type: "text/plain"))
+    return logged(head, Answer(200, text: text, type: "text/plain; charset=utf-8"))
   }
 
   private func logPath(_ upload: LogUpload) -> String {

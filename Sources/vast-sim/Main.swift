@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import JSON
+import Locking
 import Simulator
 
 @main
@@ -10,7 +11,8 @@ struct VastSim: ParsableCommand {
     abstract: "Vast.ai on this machine, for trying and testing: its REST API, with a real sshd behind every instance.",
     discussion: """
       Prints one line of JSON with its address, its key and the address of its control surface, then serves until SIGTERM
-      or SIGINT. Nothing that it started outlives it, however it ends. Must run as root.
+      or SIGINT. Nothing that it started outlives it, however it ends. Must run as
+      root unless --machines is off.
       """)
 
   @Option(help: "Where to listen; port 0 takes any free one.")
@@ -35,10 +37,15 @@ struct VastSim: ParsableCommand {
   var settle = 0.0
   @Option(help: "Whether to enforce the service's minimum intervals: on or off.")
   var thresholds = OnOff.off
+  @Option(help: "Whether instances have real processes behind them: on or off. Off needs no root.")
+  var machines = OnOff.on
   @Option(help: "The account's credit in dollars.")
   var credit = 100.0
   @Option(help: "Seconds billed per second.")
   var accrualSpeed = 1.0
+
+  @Flag(help: "End when standard input does: with the program that holds its other end, however that ends.")
+  var endWithInput = false
 
   enum OnOff: String, ExpressibleByArgument, CaseIterable { case on, off }
 
@@ -57,6 +64,7 @@ struct VastSim: ParsableCommand {
 
     let simulator = try Simulator(configuration(port: port))
     announce(simulator)
+    if endWithInput { Self.followInput() }
     var received: Int32 = 0
     while sigwait(&signals, &received) != 0 {}
     Task {
@@ -74,6 +82,7 @@ struct VastSim: ParsableCommand {
     }
     configuration.port = port
     configuration.credit = credit
+    configuration.hasMachines = machines == .on
     configuration.settings.boot = boot
     configuration.settings.pull = pull
     configuration.settings.sshDelay = sshDelay
@@ -92,9 +101,18 @@ struct VastSim: ParsableCommand {
       writer.member("url", simulator.url)
       writer.member("api_key", simulator.apiKey)
       writer.member("control", simulator.url + "/sim")
+      writer.member("pid", getpid())
     }
     print(String(decoding: writer.bytes, as: UTF8.self))
     fflush(nil)
+  }
+
+  private static func followInput() {
+    startThread(name: "input") {
+      var byte: UInt8 = 0
+      while read(0, &byte, 1) > 0 {}
+      kill(getpid(), SIGTERM)
+    }
   }
 
   private static func randomKey() -> String {

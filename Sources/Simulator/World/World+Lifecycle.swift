@@ -100,10 +100,7 @@ extension World {
       throw Refused(.noSuchInstance(id))
     }
     end(id)
-    var row = Row()
-    row["success"] = .bool(true)
-    row["msg"] = .string("destroying instance \(id).")
-    return .ok(row.json)
+    return Self.destroying("instance \(id)")
   }
 
   /// `DELETE /instances/` with `instance_ids`.
@@ -113,7 +110,14 @@ extension World {
     let found = ids.filter { alive($0) != nil }
     guard !found.isEmpty else { throw Refused(.failure(404, "instances_not_found", "No instances found.")) }
     for id in found { end(id) }
-    return .success
+    return Self.destroying("\(found.count) instances")
+  }
+
+  private static func destroying(_ what: String) -> Answer {
+    var row = Row()
+    row["success"] = .bool(true)
+    row["msg"] = .string("destroying \(what).")
+    return .ok(row.json)
   }
 
   mutating func end(_ id: Int) {

@@ -42,8 +42,14 @@ extension World {
     row["billed_expected"] = .number(0)
     row["billed_verified"] = .number(0)
     row["billing_creditonly"] = .int(0)
+    for field in ["line1", "line2", "city", "zip", "country"] { row["billaddress_" + field] = .null }
     row["last4"] = .null
+    row["paid_expected"] = .number(0)
+    row["paid_verified"] = .number(0)
+    row["password_resettable"] = .int(1)
+    row["paypal_email"] = .null
     row["ssh_key"] = .null
+    row["user"] = .null
     row["host_only"] = .bool(false)
     row["host_agreement_accepted"] = .bool(false)
     // The real one echoes it too: clients must not log this body.
@@ -84,20 +90,16 @@ extension World {
     }
     if try call.json("latest_first")?.asBool == true { rows.reverse() }
     let limit = min(max(try call.json("limit")?.asInt ?? 100, 1), 500)
-    let offset =
-      try call.text("after_token").map { token throws(Refused) in
-        guard let value = Base64.decode(token).flatMap({ Int(String(decoding: $0, as: UTF8.self)) }) else {
-          throw Refused(.failure(400, "invalid_token", "Invalid pagination token"))
-        }
-        return value
-      } ?? 0
+    let place = [ListOrder(column: "id", ascending: true)]
+    var offset = 0
+    if let token = call.text("after_token") { offset = max(try Self.sortKey(token, place)[0].asInt ?? 0, 0) }
     let page = rows.dropFirst(offset).prefix(limit)
     let hasMore = offset + page.count < rows.count
     var answer = Row()
     answer["success"] = .bool(true)
     answer["count"] = .int(page.count)
     answer["total"] = .int(rows.count)
-    answer["next_token"] = hasMore ? .string(Base64.encode(Array("\(offset + page.count)".utf8))) : .null
+    answer["next_token"] = hasMore ? .string(Self.token([.int(offset + page.count)], place)) : .null
     answer["results"] = .array(Array(page))
     return .ok(answer.json)
   }

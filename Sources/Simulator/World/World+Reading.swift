@@ -141,7 +141,7 @@ extension World {
 
   // MARK: Tokens
 
-  private static func token(_ key: [JSONValue], _ order: [ListOrder]) -> String {
+  static func token(_ key: [JSONValue], _ order: [ListOrder]) -> String {
     var values = Row()
     for (part, value) in zip(order, key) { values[part.column] = value }
     var row = Row()
@@ -149,7 +149,7 @@ extension World {
     return Base64.encode(row.json.bytes)
   }
 
-  private static func sortKey(_ token: String, _ order: [ListOrder]) throws(Refused) -> [JSONValue] {
+  static func sortKey(_ token: String, _ order: [ListOrder]) throws(Refused) -> [JSONValue] {
     let invalid = Refused(.failure(400, "invalid_token", "Invalid pagination token"))
     guard let bytes = Base64.decode(token) else { throw invalid }
     let parsed: JSONValue

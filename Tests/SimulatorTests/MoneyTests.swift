@@ -1,0 +1,121 @@
+import JSON
+import Testing
+
+@testable import Simulator
+
+@Suite struct MoneyTests {
+  var fixture = Fixture()
+
+  /// Machine 27184: $0.29 an hour, disk of 10 GB at $0.15 a month of 720 hours.
+  private let gpu = 0.29
+  private let disk = 10 * 0.15 / 720
+
+  private func isClose(_ left: Double?, _ right: Double) -> Bool { left.map { abs($0 - right) < 1e-9 } ?? false }
+
+  private mutating func credit() throws -> Double? { try fixture.call("user").body["credit"]?.asNumber }
+
+  @Test mutating func `the GPU bills while it runs, the disk as long as it exists, and more when stopped`() throws {
+    let id = try fixture.create()
+    fixture.pass(30)
+    #expect(try isClose(credit(), 100 - 30 * disk / 3600))
+    fixture.pass(3600)
+    let running = 100 - 3630 * disk / 3600 - gpu
+    #expect(try isClose(credit(), running))
+    #expect(try isClose(fixture.row(id)?["instance"]?["totalHour"]?.asNumber, gpu + disk))
+    _ = try fixture.call("manage", id, body: #"{"state": "stopped"}"#)
+    fixture.pass(3600)
+    #expect(try isClose(credit(), running - disk * 1.5))
+    #expect(try isClose(fixture.row(id)?["instance"]?["totalHour"]?.asNumber, disk * 1.5))
+    #expect(try isClose(fixture.row(id)?["search"]?["totalHour"]?.asNumber, gpu + disk))
+    let spent = 100 - (try credit() ?? 0)
+    _ = try fixture.call("destroy", id)
+    fixture.pass(36_000)
+    #expect(try isClose(credit(), 100 - spent))
+    #expect(isClose(fixture.world.contracts[id]?.account.cost, spent))
+  }
+
+  @Test mutating func `a host that is offline bills nothing`() throws {
+    let id = try fixture.create()
+    fixture.pass(31)
+    try fixture.control("POST", "instances/\(id)/offline")
+    let before = try credit()
+    fixture.pass(3600)
+    #expect(try credit() == before)
+  }
+
+  @Test mutating func `an interruptible bills its bid`() throws {
+    let id = try fixture.create(", \"price\": 0.2")
+    #expect(try isClose(fixture.row(id)?["dph_base"]?.asNumber, 0.2))
+    #expect(try isClose(fixture.row(id)?["min_bid"]?.asNumber, 0.24))
+    fixture.pass(30)
+    let before = try #require(try credit())
+    fixture.pass(3600)
+    #expect(try isClose(credit(), before - 0.2 - disk))
+    #expect(try fixture.call("bid_price", id, body: #"{"price": 0.25}"#).status == 200)
+    #expect(try isClose(fixture.row(id)?["dph_base"]?.asNumber, 0.25))
+    let other = try fixture.create(offer: 31_018_300)
+    #expect(try fixture.call("bid_price", other, body: #"{"price": 0.25}"#).status == 400)
+  }
+
+  @Test mutating func `everything stops at the moment the credit is used up`() throws {
+    fixture = Fixture(credit: 1)
+    let id = try fixture.create()
+    fixture.pass(100_000)
+    let contract = try #require(fixture.world.contracts[id])
+    let stopped = try #require(contract.history.first { $0.status.intended == .stopped })
+    // 1 = disk x (30 s + t) + gpu x t
+    let expected = 1_000_000 + 30 + (1 - disk * 30 / 3600) / (gpu + disk) * 3600
+    #expect(abs(stopped.since - expected) < 0.001)
+    #expect(try fixture.status(id) == "exited stopped stopped stopped")
+    #expect(try fixture.call("manage", id, body: #"{"state": "running"}"#).body["error"]?.asText == "missing_billing")
+    let refused = try fixture.call("create", 31_018_300, body: #"{"image": "ubuntu:22.04", "disk": 10}"#)
+    #expect(refused.body["error"]?.asText == "insufficient_credit")
+  }
+
+  @Test mutating func `charges are split by UTC day and agree with what was spent`() throws {
+    let id = try fixture.create(", \"label\": \"mine\"")
+    // From 13:46:40 over midnight.
+    fixture.pass(12 * 3600)
+    _ = try fixture.call("destroy", id)
+    let range = #"{"day": {"gte": 0, "lte": 2000000}, "type": {"in": ["instance", "volume"]}}"#
+    let charges = try fixture.call("charges", query: [("select_filters", range), ("latest_first", "false")])
+    let rows = try #require(charges.body["results"]?.asArray)
+    #expect(rows.map { $0["start"]?.asInt } == [950_400, 1_036_800])
+    #expect(rows.allSatisfy { $0["source"]?.asText == "instance-\(id)" })
+    #expect(rows.allSatisfy { $0["metadata"]?["label"]?.asText == "mine" })
+    let total = rows.reduce(0) { $0 + ($1["amount"]?.asNumber ?? 0) }
+    #expect(abs(total - (100 - (try #require(try credit())))) < 0.002)
+    let first = try fixture.call("charges", query: [("select_filters", range), ("limit", "1")])
+    #expect(first.body["results"]?.asArray?.count == 1)
+    let token = try #require(first.body["next_token"]?.asText)
+    let second = try fixture.call(
+      "charges", query: [("select_filters", range), ("limit", "1"), ("after_token", token)])
+    #expect(second.body["results"]?.asArray?.first == rows[1])
+    #expect(second.body["next_token"] == .null)
+  }
+
+  @Test mutating func `charges without both ends of the days are refused`() throws {
+    let answer = try fixture.call("charges", query: [("select_filters", #"{"day": {"gte": 0}}"#)])
+    #expect(answer.status == 400)
+    #expect(answer.body["error"] == nil)
+  }
+
+  @Test mutating func `billing may run faster than time`() throws {
+    try fixture.control("POST", "settings", #"{"accrual_speed": 3600}"#)
+    _ = try fixture.create()
+    fixture.pass(30)
+    let before = try #require(try credit())
+    fixture.pass(1)
+    #expect(try isClose(credit(), before - gpu - disk))
+  }
+
+  @Test mutating func `the spend rate tells of what bills now`() throws {
+    #expect(try fixture.call("spend_rate").body["has_active_resources"] == .bool(false))
+    _ = try fixture.create()
+    fixture.pass(31)
+    let rate = try fixture.call("spend_rate").body
+    #expect(isClose(rate["gpu_cost_per_hour"]?.asNumber, gpu))
+    #expect(isClose(rate["container_storage_cost_per_hour"]?.asNumber, disk))
+    #expect(rate["has_active_resources"] == .bool(true))
+  }
+}
