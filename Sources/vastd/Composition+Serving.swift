@@ -13,7 +13,7 @@ extension Composition {
 
   /// Runs the loops until SIGTERM or SIGINT, then ends in order: no new work, answers out, loops parked, store closed.
   /// Commands on rented machines run on; the next start finds them by their files.
-  func serve() async throws {
+  func serve(until endings: Int32) async {
     let loops = Task { await runLoops() }
     logger.notice(
       "listening",
@@ -23,7 +23,7 @@ extension Composition {
         "authentication": "\(configuration.token == nil ? "off, loopback only" : "bearer")",
       ].filter { $0.value != "" })
     let signal = await withCheckedContinuation { continuation in
-      startThread(name: "signals") { continuation.resume(returning: waitForEnd()) }
+      startThread(name: "signals") { continuation.resume(returning: waitForEnd(on: endings)) }
     }
     logger.notice("draining", metadata: ["signal": "\(signal)"])
     fleet.beginDraining()

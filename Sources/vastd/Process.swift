@@ -26,25 +26,9 @@ func forgetSecrets() {
   setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
 }
 
-/// Blocks the signals that end the service, in this thread and all that it starts, so that `waitForEnd` gets them.
-func blockEndingSignals() {
-  signal(SIGPIPE, SIG_IGN)
-  var signals = endingSignals()
-  pthread_sigmask(SIG_BLOCK, &signals, nil)
-}
-
-/// Waits, on the calling thread, for SIGTERM or SIGINT and says which.
-func waitForEnd() -> Int32 {
-  var signals = endingSignals()
-  var received: Int32 = 0
-  sigwait(&signals, &received)
-  return received
-}
-
-private func endingSignals() -> sigset_t {
-  var signals = sigset_t()
-  sigemptyset(&signals)
-  sigaddset(&signals, SIGTERM)
-  sigaddset(&signals, SIGINT)
-  return signals
+/// Waits, on the calling thread, for the next byte that `csystem_catch_ending_signals` promised: SIGTERM or SIGINT.
+func waitForEnd(on descriptor: Int32) -> Int32 {
+  var number: UInt8 = 0
+  while read(descriptor, &number, 1) != 1 {}
+  return Int32(number)
 }

@@ -1,12 +1,5 @@
-import API
 import ArgumentParser
-import Artifacts
-import Domain
-import Glibc
-import HTTPServer
-import Locking
-import Store
-import Telemetry
+import CSystem
 
 /// `vastd serve`: the service, until SIGTERM or SIGINT.
 struct Serve: AsyncParsableCommand {
@@ -15,10 +8,11 @@ struct Serve: AsyncParsableCommand {
   @OptionGroup var options: ConfigurationOptions
 
   func run() async throws {
+    let endings = csystem_catch_ending_signals()
     try await explained {
       let configuration = try Configuration(options.sources())
       forgetSecrets()
-      try await Composition(configuration).serve()
+      try await Composition(configuration).serve(until: endings)
     }
   }
 }

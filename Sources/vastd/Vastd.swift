@@ -1,14 +1,6 @@
 import ArgumentParser
 
 @main
-enum Main {
-  static func main() async {
-    // On the main thread and before any other starts, so that none of them takes the signals that `serve` waits for.
-    if CommandLine.arguments.dropFirst().first == Serve._commandName { blockEndingSignals() }
-    await Vastd.main()
-  }
-}
-
 struct Vastd: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "vastd",

@@ -43,7 +43,8 @@ extension InstanceReconciler {
         row.failure = nil
       }
     case .unknownOutcome, .malformedAnswer, .cancelled, .notFound:
-      // It may exist. The row stays `creating`; complete lists will tell by the tag.
+      // It may exist. The row stays `creating`; complete lists will tell by the tag, and settling counts from here.
+      _ = await change(row, event: nil) { row, now in row.orderedAt = now }
       signals.instances.raise()
     case .unauthorized, .insufficientCredit, .quotaExceeded, .refused:
       _ = await change(row, event: .refused) { row, _ in

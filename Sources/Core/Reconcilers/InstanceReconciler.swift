@@ -20,6 +20,7 @@ package final class InstanceReconciler: Reconciler {
   /// Calls to the provider under way, one per instance: creates wait for their turn and must not hold up a destroy.
   let calls = OwnedTasks<ID<Instance>>()
   let lastDestroyCalls = Locked<[ID<Instance>: Timestamp]>([:])
+  private let watchedSince: Timestamp
   let lastOrders = Locked<[ID<Instance>: Timestamp]>([:])
 
   package init(
@@ -36,6 +37,7 @@ package final class InstanceReconciler: Reconciler {
     self.clock = clock
     self.now = now
     self.logger = logger
+    watchedSince = now()
   }
 
   package func activate() async -> Outcome {
@@ -54,7 +56,7 @@ package final class InstanceReconciler: Reconciler {
       for instance in instances where !calls.isUnderWay(instance.id) {
         let plan = InstancePlan(
           for: instance, observation: observation, lastDestroyCall: lastDestroyCalls.withLock { $0[instance.id] },
-          now: now(), settings: settings)
+          watchedSince: watchedSince, now: now(), settings: settings)
         guard plan.step != .wait else { continue }
         group.addTask { await self.perform(plan.step, on: instance, observation: observation) }
       }

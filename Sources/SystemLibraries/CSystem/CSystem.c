@@ -83,3 +83,26 @@ int csystem_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 const void *csystem_memmem(const void *haystack, size_t haystack_length, const void *needle, size_t needle_length) {
   return memmem(haystack, haystack_length, needle, needle_length);
 }
+
+static int ending_pipe = -1;
+
+static void note_ending(int number) {
+  int before = errno;
+  unsigned char byte = (unsigned char)number;
+  ssize_t written = write(ending_pipe, &byte, 1);
+  (void)written;
+  errno = before;
+}
+
+int csystem_catch_ending_signals(void) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return -1;
+  ending_pipe = ends[1];
+  csystem_set_nonblocking(ending_pipe);
+  struct sigaction action = {.sa_handler = note_ending, .sa_flags = SA_RESTART};
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGINT, &action, NULL);
+  signal(SIGPIPE, SIG_IGN);
+  return ends[0];
+}

@@ -63,11 +63,13 @@ package struct InstancePlan: Sendable {
 
   package let step: Step
 
+  /// `watchedSince`: when this process began to watch. An order found in the store may have left a moment before the
+  /// process that wrote it died, so settling counts from then at the earliest.
   package init(
-    for instance: Instance, observation: MarketObservation?, lastDestroyCall: Timestamp? = nil, now: Timestamp,
-    settings: InstanceSettings
+    for instance: Instance, observation: MarketObservation?, lastDestroyCall: Timestamp? = nil,
+    watchedSince: Timestamp? = nil, now: Timestamp, settings: InstanceSettings
   ) {
-    let planner = Planner(instance: instance, now: now, settings: settings)
+    let planner = Planner(instance: instance, watchedSince: watchedSince, now: now, settings: settings)
     switch instance.state {
     case .requested:
       step = instance.desired == .destroyed ? .cancel : .create
@@ -87,13 +89,15 @@ package struct InstancePlan: Sendable {
 
 private struct Planner {
   let instance: Instance
+  let watchedSince: Timestamp?
   let now: Timestamp
   let settings: InstanceSettings
 
   func search(_ observation: MarketObservation?) -> InstancePlan.Step {
     guard let orderedAt = instance.orderedAt, let observation, observation.startedAt > orderedAt else { return .wait }
     if let found = observation.instance(tagged: instance.tag) { return .adopt(found) }
-    let isSettled = observation.startedAt - orderedAt >= settings.settlingTime
+    let unknownSince = max(orderedAt, watchedSince ?? orderedAt)
+    let isSettled = observation.startedAt - unknownSince >= settings.settlingTime
     return isSettled && instance.absences >= 1 ? .giveUpSearching : .noteAbsence
   }
 

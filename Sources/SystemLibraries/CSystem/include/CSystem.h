@@ -31,3 +31,6 @@ int csystem_eventfd(void);
 int csystem_pipe(int ends[2]);
 /// memmem(3), a GNU extension: where the needle first lies in the haystack, or null.
 const void *csystem_memmem(const void *haystack, size_t haystack_length, const void *needle, size_t needle_length);
+/// From now on SIGTERM and SIGINT end nothing by themselves: each writes its number, a byte, into a pipe whose reading end
+/// this returns, or -1. A handler and not a blocked signal: the runtime parks the main thread with every signal open.
+int csystem_catch_ending_signals(void);
