@@ -151,7 +151,7 @@ struct OpenSSHShellTests {
     let before = csystem_monotonic_ns()
     task.cancel()
     #expect(await task.value == .cancelled)
-    #expect(csystem_monotonic_ns() - before < 2_000_000_000)
+    #expect(csystem_monotonic_ns() - before < 10_000_000_000)
   }
 
   @Test func `a second process with the same folder replaces the connection of the first`() async throws {

@@ -10,8 +10,11 @@ final class World: Sendable {
   let shell: OpenSSHShell
   let folder: String
   let host: RemoteHost
+  /// Removed with the rest.
+  private let tools: String?
 
-  init(options: [String] = [], path: String? = nil, isAuthorized: Bool = true) async throws {
+  init(options: [String] = [], path: String? = nil, tools: String? = nil, isAuthorized: Bool = true) async throws {
+    self.tools = tools
     server = try await SSHServer.start(path: path, options: options)
     folder = server.folder + "/data"
     mkdir(folder, 0o700)
@@ -23,6 +26,7 @@ final class World: Sendable {
   deinit {
     shell.close()
     server.destroy()
+    if let tools { removeTree(tools) }
   }
 
   static func shell(folder: String, user: String) throws -> OpenSSHShell {

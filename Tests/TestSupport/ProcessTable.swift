@@ -32,7 +32,7 @@ package enum ProcessTable {
     for child in below { killTree(child, sparing: variable) }
   }
 
-  private static func all() -> [Int32] {
+  package static func all() -> [Int32] {
     guard let folder = opendir("/proc") else { return [] }
     defer { closedir(folder) }
     var found: [Int32] = []

@@ -49,6 +49,17 @@ package final class SSHServer: Sendable {
   package static func start(
     authorizedKeys: [String] = [], path: String? = nil, options: [String] = []
   ) async throws -> SSHServer {
+    for _ in 0..<10 {
+      do {
+        return try await start(authorizedKeys, path: path, options: options)
+      } catch is PortTaken {
+        continue
+      }
+    }
+    throw SSHServerError("no port stays free long enough")
+  }
+
+  private static func start(_ authorizedKeys: [String], path: String?, options: [String]) async throws -> SSHServer {
     guard let entry = getpwuid(getuid()) else { throw SSHServerError("no user entry") }
     var template = Array("/tmp/vastd-sshd-XXXXXX".utf8CString)
     guard let made = mkdtemp(&template) else { throw SSHServerError("mkdtemp failed") }
@@ -71,7 +82,12 @@ package final class SSHServer: Sendable {
         "MaxStartups 200", "LogLevel VERBOSE",
         "SetEnv \"HOME=\(server.home)\" \"PATH=\(search)\" \"\(marker)\"",
       ]).joined(separator: "\n") + "\n", to: folder + "/sshd_config")
-    try await server.startListening()
+    do {
+      try await server.startListening()
+    } catch {
+      removeTree(folder)
+      throw error
+    }
     return server
   }
 
@@ -80,14 +96,14 @@ package final class SSHServer: Sendable {
     unlink(folder + "/sshd.pid")
     var pipe: [Int32] = [-1, -1]
     guard csystem_pipe(&pipe) == 0 else { throw SSHServerError("pipe failed") }
-    let log = csystem_open(folder + "/sshd.log", O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    let errors = csystem_open(folder + "/sshd.log", O_WRONLY | O_CREAT | O_APPEND, 0o600)
     defer {
       close(pipe[0])
-      close(log)
+      close(errors)
     }
     let shell = try spawn(
       ["/bin/sh", "-c", #""$@" & p=$!; read -r _; kill "$p"; wait "$p""#, "sh"]
-        + ["/usr/sbin/sshd", "-D", "-e", "-f", folder + "/sshd_config"], input: pipe[0], output: log)
+        + ["/usr/sbin/sshd", "-D", "-e", "-f", folder + "/sshd_config"], input: pipe[0], output: errors)
     state.withLock {
       $0.shell = shell
       $0.lease = pipe[1]
@@ -95,9 +111,11 @@ package final class SSHServer: Sendable {
     // sshd writes its pid file once it listens.
     for _ in 0..<1000 {
       if listenerPID != nil { return }
+      if log.contains("Cannot bind any address") { break }
       try await Task.sleep(for: .milliseconds(5))
     }
-    throw SSHServerError("sshd did not start: " + ((try? readText(folder + "/sshd.log")) ?? "no log"))
+    if log.contains("Address already in use") { throw PortTaken() }
+    throw SSHServerError("sshd did not start: " + log)
   }
 
   /// Replaces the accepted keys from the next login on.
@@ -106,13 +124,13 @@ package final class SSHServer: Sendable {
   }
 
   /// A new host key, in use after the next `startListening`.
-  package func makeHostKey() throws {
+  package func makeHostKey(type: String = "ed25519") throws {
     unlink(folder + "/host_key")
     unlink(folder + "/host_key.pub")
     let null = csystem_open("/dev/null", O_RDWR, 0)
     defer { close(null) }
     let keygen = try spawn(
-      ["/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test host", "-f", folder + "/host_key"],
+      ["/usr/bin/ssh-keygen", "-q", "-t", type, "-N", "", "-C", "test host", "-f", folder + "/host_key"],
       input: null, output: null)
     var status: Int32 = 0
     guard waitpid(keygen, &status, 0) == keygen, status == 0 else { throw SSHServerError("ssh-keygen failed") }
@@ -136,7 +154,7 @@ package final class SSHServer: Sendable {
     }
   }
 
-  /// Stops listening. Connections and detached processes go on.
+  /// Stops listening, for `startListening` to begin again. Detached processes go on, and connections too: drop them before.
   package func stopListening() {
     state.withLock { Self.end(&$0) }
   }
@@ -165,21 +183,32 @@ package struct SSHServerError: Error, CustomStringConvertible {
   init(_ description: String) { self.description = description }
 }
 
-/// A port that nobody listens on now. Another program may take it first: rare enough for tests.
+/// Another program took the port between the look at it and sshd's start.
+private struct PortTaken: Error {}
+
+/// A port that nobody listens on now, below those that the kernel gives to outgoing connections.
 private func freePort() throws -> UInt16 {
+  for _ in 0..<1000 {
+    let port = UInt16.random(in: 15_000..<32_000)
+    if isFree(port) { return port }
+  }
+  throw SSHServerError("no free port")
+}
+
+private func isFree(_ port: UInt16) -> Bool {
   let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
   defer { close(descriptor) }
   var address = sockaddr_in()
   address.sin_family = sa_family_t(AF_INET)
   address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
-  var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+  address.sin_port = port.bigEndian
+  let length = socklen_t(MemoryLayout<sockaddr_in>.size)
   let failure = withUnsafeMutablePointer(to: &address) { pointer in
     pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-      bind(descriptor, generic, length) != 0 || getsockname(descriptor, generic, &length) != 0
+      bind(descriptor, generic, length) != 0
     }
   }
-  if failure { throw SSHServerError("no free port") }
-  return UInt16(bigEndian: address.sin_port)
+  return !failure
 }
 
 private func spawn(_ arguments: [String], input: Int32, output: Int32) throws -> pid_t {

@@ -11,6 +11,7 @@ final class HostConnection: Sendable {
   let sessions: SessionLimiter
   let options: SSHOptions
   private let persistenceSeconds: Int
+  private let loginPatience: Duration
   private let state = Locked(State())
   private let change = Signal()
 
@@ -28,13 +29,11 @@ final class HostConnection: Sendable {
     case failed(RemoteShellError)
   }
 
-  /// TCP, key exchange and login together. `ConnectTimeout` bounds the first two only.
-  private static let patience = Duration.seconds(20)
-
-  init(options: SSHOptions, sessionLimit: Int, persistenceSeconds: Int) {
+  init(options: SSHOptions, sessionLimit: Int, persistenceSeconds: Int, loginPatience: Duration) {
     sessions = SessionLimiter(limit: sessionLimit)
     self.options = options
     self.persistenceSeconds = persistenceSeconds
+    self.loginPatience = loginPatience
   }
 
   /// The options for a session; the host's key is pinned by now.
@@ -111,9 +110,9 @@ final class HostConnection: Sendable {
     do {
       ended = try await LocalCommand.run(
         options.master(persistenceSeconds: persistenceSeconds), environment: SSHOptions.environment,
-        patience: Self.patience)
+        patience: loginPatience)
     } catch .timedOut {
-      throw .unreachable(detail: "no login within \(Self.patience)")
+      throw .unreachable(detail: "no login within \(loginPatience)")
     }
     guard ended.exit == .code(0) else { throw SSHFailure.classify(ended.error, exit: ended.exit) }
     if options.isFirstContact {

@@ -19,6 +19,8 @@ package final class OpenSSHShell: RemoteShell {
     package var sessionsPerHost = 8
     /// How long a master outlives its last session. Long enough to serve a job's steps, short enough to be no leftover.
     package var persistenceSeconds = 60
+    /// TCP, key exchange and login together. The client's own `ConnectTimeout` bounds the first two only.
+    package var loginPatience = Duration.seconds(20)
     /// Handshakes at once, each of which costs tens of milliseconds of a core.
     package var loginsAtOnce = 16
 
@@ -106,7 +108,8 @@ package final class OpenSSHShell: RemoteShell {
         options: SSHOptions(
           clientPath: configuration.clientPath, user: configuration.user, identityFile: keyPair.path, host: host,
           knownHostsFile: knownHostsFile(host.pinName), controlPath: socketFolder + "/" + name, isFirstContact: true),
-        sessionLimit: configuration.sessionsPerHost, persistenceSeconds: configuration.persistenceSeconds)
+        sessionLimit: configuration.sessionsPerHost, persistenceSeconds: configuration.persistenceSeconds,
+        loginPatience: configuration.loginPatience)
       connections[host] = connection
       return connection
     }

@@ -7,6 +7,7 @@ package struct RemoteGPU: Sendable, Hashable {
   package static func inspect() -> RemoteCommand {
     RemoteCommand(
       script: """
+        # vastd inspect
         command -v nvidia-smi >/dev/null 2>&1 || {
           echo 'the machine has no nvidia-smi' >&2
           exit \(RemoteWorkspace.Refusal.noGPU.rawValue)

@@ -8,7 +8,7 @@ extension RemoteWorkspace {
   /// - Parameter outputs: paths below the job's folder; `*` and `?` match as in a shell, all else is taken literally.
   package func collect(outputs: [String]) throws(InvalidInput) -> RemoteCommand {
     var script =
-      guarded + """
+      guarded("collect") + """
         [ -e "$d/output.log" ] || : >"$d/output.log"
         set --
         rm -rf ./\(Self.logName)

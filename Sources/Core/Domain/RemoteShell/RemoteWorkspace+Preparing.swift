@@ -4,7 +4,7 @@ extension RemoteWorkspace {
   /// Refuses with `.diskFull` when less is free than asked for, with `.missingTool` on an image that cannot do the rest.
   package func prepare(minimumFreeBytes: Int64 = 0) -> RemoteCommand {
     RemoteCommand(
-      script: head + """
+      script: head("prepare") + """
         umask 077
         : >>"$HOME/.no_auto_tmux"
         m=; for tool in setsid tar gzip; do command -v $tool >/dev/null 2>&1 || m="$m $tool"; done
@@ -17,7 +17,7 @@ extension RemoteWorkspace {
           rm -rf "$j" || fail \(Refusal.inputOutput.rawValue) 'the folder of an older attempt cannot be removed'
           a=
         fi
-        mkdir -p "$d" || fail \(Refusal.inputOutput.rawValue) "cannot make $d"
+        mkdir -p "$d" "$j/checkpoints" || fail \(Refusal.inputOutput.rawValue) "cannot make $d"
         [ -n "$a" ] || { echo \(attempt) >"$d/attempt.$$" && mv -f "$d/attempt.$$" "$d/attempt"; } \\
           || fail \(Refusal.inputOutput.rawValue) "cannot write in $d"
         report
@@ -31,7 +31,7 @@ extension RemoteWorkspace {
   /// `.vastd` too.
   package func receiveInputs() -> RemoteCommand {
     RemoteCommand(
-      script: guarded + """
+      script: guarded("receiveInputs") + """
         [ ! -e "$d/inputs" ] && [ ! -e "$d/pid" ] || exit 0
         umask 022
         rm -rf "$d"/unpack.*
@@ -54,7 +54,8 @@ extension RemoteWorkspace {
   ///
   /// - Parameters:
   ///   - environment: the caller's, secrets included; they are on the machine in `run.sh` alone, mode 0600, in no
-  ///     argument. `VASTD_JOB_ID` and `VASTD_ATTEMPT` are added and win.
+  ///     argument. `VASTD_JOB_ID`, `VASTD_ATTEMPT` and
+  ///     `VASTD_CHECKPOINT_DIR` are added and win.
   ///   - setup: a script that runs first; when it fails the command does not start.
   ///   - command: a script for bash, or sh where there is none.
   package func install(
@@ -65,7 +66,7 @@ extension RemoteWorkspace {
     if command.utf8.contains(0) { throw .nul("command") }
     if setup?.utf8.contains(0) == true { throw .nul("setup") }
     var script =
-      guarded + """
+      guarded("install") + """
         [ ! -e "$d/pid" ] || exit 0
         umask 077
         put() { printf '%s\\n' "$2" >"$d/$1.$$" && mv -f "$d/$1.$$" "$d/$1" || fail \(Refusal.inputOutput.rawValue) "cannot write $1"; }
@@ -91,7 +92,7 @@ extension RemoteWorkspace {
     for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
       exports += "  export \(name)=\(ShellQuoting.quote(value))\n"
     }
-    return head + """
+    return head("run") + """
       umask 077
       trap '' HUP
       trap : INT TERM
@@ -117,6 +118,7 @@ extension RemoteWorkspace {
         cd "$j" || exit 1
         umask 022
       \(Self.imageEnvironment(at: "/proc/1/environ"))\(exports)  export VASTD_JOB_ID=\(jobID.rawValue) VASTD_ATTEMPT=\(attempt)
+        export VASTD_CHECKPOINT_DIR="$j/checkpoints"
         exec "$shell" "$1"
       )
       [ ! -e "$d/stop" ] || finish 143

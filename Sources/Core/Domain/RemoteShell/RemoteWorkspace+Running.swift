@@ -5,11 +5,11 @@ extension RemoteWorkspace {
   /// `setsid -f` where it is known, since what a shell starts with `&` ignores SIGINT for good.
   package func launch() -> RemoteCommand {
     RemoteCommand(
-      script: guarded + """
+      script: guarded("launch") + """
         [ -e "$d/run.sh" ] || fail \(Refusal.notPrepared.rawValue) 'nothing to run was installed'
         look
         if [ $st = not_started ] && [ ! -e "$d/stop" ]; then
-          export VASTD_JOB_ID=\(jobID.rawValue) VASTD_ATTEMPT=\(attempt)
+          export VASTD_CHECKPOINT_DIR="$j/checkpoints"
           setsid -f sh "$d/run.sh" </dev/null >/dev/null 2>"$d/launch_errors" \\
             || { setsid sh "$d/run.sh" </dev/null >/dev/null 2>"$d/launch_errors" & }
           i=0
@@ -24,7 +24,7 @@ extension RemoteWorkspace {
   /// Prints the status. Tells of a machine without the folder too: `hasFolder` is false then.
   package func status() -> RemoteCommand {
     RemoteCommand(
-      script: head + """
+      script: head("status") + """
         [ -z "$a" ] || [ "$a" = \(attempt) ] || fail \(Refusal.anotherAttempt.rawValue) "attempt $a is on this machine"
         report
 
@@ -38,7 +38,7 @@ extension RemoteWorkspace {
   /// every ten seconds ends the loop when its connection has gone without a word.
   package func follow(from offset: Int64) -> RemoteCommand {
     var command = RemoteCommand(
-      script: guarded + """
+      script: guarded("follow") + """
         o=\(max(0, offset)); h=0; w=0
         while :; do
           look
@@ -69,7 +69,7 @@ extension RemoteWorkspace {
   package func terminate(grace: Duration = .seconds(10)) -> RemoteCommand {
     let tenths = max(1, Int64(grace.inSeconds * 10))
     return RemoteCommand(
-      script: guarded + """
+      script: guarded("terminate") + """
         umask 077
         : >"$d/stop"
         look

@@ -7,6 +7,7 @@
 /// Layout, below the home that the login finds:
 ///
 ///     ~/vastd/JOB_ID/              the job's own folder: inputs are unpacked here, the command runs here
+///     ~/vastd/JOB_ID/checkpoints/  what VASTD_CHECKPOINT_DIR names
 ///     ~/vastd/JOB_ID/.vastd/       ours, 0700; kept apart because a job may well bring a run.sh of its own
 ///       attempt                    the number of the attempt that all of this belongs to
 ///       inputs                     there once the inputs are unpacked
@@ -63,13 +64,18 @@ package struct RemoteWorkspace: Sendable, Hashable {
     case nul(String)
   }
 
-  /// What every verb begins with: where things are, and how they stand.
+  /// What every verb begins with: its name for who reads along, where things are, and how they stand.
+  ///
+  /// `sweep` kills whatever carries this folder in its environment, also what has left the session. Not the job's id alone:
+  /// machines that are only folders of one system, as in tests, must not reach into each other. Not every grep looks
+  /// beyond a NUL.
   ///
   /// `look` sets `st` to the state, `p` to the process and `c` to the exit code, and starts no process: it runs ten times a
   /// second while a log is followed. It looks for `exit_code` once more after it has found the process dead, since that
   /// is what happens in between. A zombie counts as dead: many containers have nobody who reaps.
-  var head: String {
+  func head(_ verb: String) -> String {
     """
+    # vastd \(verb)
     j=$HOME/\(folder); d=$j/.vastd
     alive() {
       b=; read -r b 2>/dev/null </proc/sys/kernel/random/boot_id
@@ -97,8 +103,13 @@ package struct RemoteWorkspace: Sendable, Hashable {
         "installed=$(has run.sh) setup_failed=$(has setup_failed) log=$z idle=$t free=$f"
     }
     fail() { echo "$2" >&2; exit "$1"; }
+    carriers() {
+      v="VASTD_CHECKPOINT_DIR=$j/checkpoints"
+      if grep -V 2>/dev/null | grep -q GNU; then grep -lsF "$v" /proc/[0-9]*/environ; return; fi
+      for e in /proc/[0-9]*/environ; do tr '\\000' '\\n' 2>/dev/null <"$e" | grep -qF "$v" && echo "$e"; done
+    }
     sweep() {
-      for e in $(grep -lsF 'VASTD_JOB_ID=\(jobID.rawValue)' /proc/[0-9]*/environ); do
+      for e in $(carriers 2>/dev/null); do
         e=${e#/proc/}; kill -s KILL "${e%/environ}" 2>/dev/null
       done
     }
@@ -108,8 +119,8 @@ package struct RemoteWorkspace: Sendable, Hashable {
   }
 
   /// For the verbs that make no sense without a folder of this attempt.
-  var guarded: String {
-    head + """
+  func guarded(_ verb: String) -> String {
+    head(verb) + """
       [ -n "$a" ] || fail \(Refusal.notPrepared.rawValue) 'no such job on this machine'
       [ "$a" = \(attempt) ] || fail \(Refusal.anotherAttempt.rawValue) "attempt $a is on this machine"
       cd "$j" || exit \(Refusal.notPrepared.rawValue)

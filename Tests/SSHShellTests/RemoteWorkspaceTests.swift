@@ -1,0 +1,321 @@
+import CSystem
+import Domain
+import Glibc
+import SSHShell
+import TestSupport
+import Testing
+
+struct RemoteWorkspaceTests {
+  @Test(arguments: MachineKind.present)
+  func `a job goes from its inputs to its results`(kind: MachineKind) async throws {
+    let bench = try await Bench(kind)
+    let workspace = bench.workspace
+    let prepared = try await bench.status(workspace.prepare())
+    #expect(prepared.state == .notStarted && prepared.hasFolder && !prepared.hasInputs && !prepared.isInstalled)
+    #expect(prepared.freeBytes > 0)
+
+    let archive = try await bench.world.run(
+      """
+      mkdir -p ~/in/deep/er && cd ~/in && echo data >deep/er/file && echo mine >run.sh && echo dot >.hidden \\
+        && ln -s deep link && mkdir .vastd && echo evil >.vastd/pid && tar -czf - .
+      """
+    ).standardOutput
+    #expect(try await bench.run(workspace.receiveInputs(), input: .bytes(archive)).exitCode == 0)
+    let command = """
+      echo "$VASTD_JOB_ID $VASTD_ATTEMPT $GREETING"; pwd; cat deep/er/file run.sh .hidden link/er/file
+      mkdir -p output; echo plot >output/plot; ln -s /etc/passwd output/link; exit 3
+      """
+    let installed = try await bench.run(
+      workspace.install(environment: ["GREETING": "hello 'you'"], setup: "echo set up; echo x >made", command: command))
+    #expect(installed.exitCode == 0)
+    #expect(try await bench.status().isInstalled)
+    _ = try await bench.status(workspace.launch())
+    let (log, status) = try await bench.log()
+    let expected = """
+      set up
+      \(workspace.jobID) 1 hello 'you'
+      \(bench.folder)
+      data
+      mine
+      dot
+      data
+
+      """
+    #expect(String(decoding: log, as: UTF8.self) == expected)
+    #expect(status?.state == .ended(exitCode: 3))
+    #expect(status?.logBytes == Int64(log.count))
+    #expect(status?.hasSetupFailed == false && status?.hasInputs == true)
+
+    let collected = try await bench.run(
+      workspace.collect(outputs: ["output/", "job_output.log", "nothing/here", "ma?e"]))
+    #expect(collected.exitCode == 0)
+    #expect(RemoteWorkspace.missingOutputs(in: collected.standardError) == ["nothing/here"])
+    let listing = try await bench.world.run(
+      "mkdir ~/back && cd ~/back && tar -xzf - && find . | sort && readlink output/link && cat job_output.log",
+      input: .bytes(collected.standardOutput))
+    let names = "./job_output.log\n./made\n./output\n./output/link\n./output/plot\n"
+    #expect(listing.outputText == ".\n" + names + "/etc/passwd\n" + expected)
+  }
+
+  @Test(arguments: MachineKind.present)
+  func `however often and at once it is launched, it runs once`(kind: MachineKind) async throws {
+    let bench = try await Bench(kind)
+    _ = try await bench.status(bench.workspace.prepare())
+    try await bench.run(bench.workspace.install(environment: [:], setup: nil, command: "echo ran; sleep 1"))
+    try await withThrowingTaskGroup(of: RemoteStatus.self) { group in
+      for _ in 0..<16 { group.addTask { try await bench.status(bench.workspace.launch()) } }
+      for try await status in group {
+        switch status.state {
+        case .running, .ended(exitCode: 0): break
+        default: Issue.record("\(status)")
+        }
+      }
+    }
+    #expect(try await bench.log().bytes == Array("ran\n".utf8))
+    // Nor after its end, nor when it is installed anew.
+    try await bench.run(bench.workspace.install(environment: [:], setup: nil, command: "echo again"))
+    #expect(try await bench.status(bench.workspace.launch()).state == .ended(exitCode: 0))
+    #expect(try await bench.log().bytes == Array("ran\n".utf8))
+  }
+
+  @Test(arguments: MachineKind.present)
+  func `a setup that fails is told apart from a command that fails`(kind: MachineKind) async throws {
+    let bench = try await Bench(kind)
+    try await bench.start("echo never", setup: "echo setting up; exit 9")
+    let (log, status) = try await bench.log()
+    #expect(log == Array("setting up\n".utf8))
+    #expect(status?.state == .ended(exitCode: 9))
+    #expect(status?.hasSetupFailed == true)
+  }
+
+  @Test(arguments: MachineKind.present)
+  func `a job outlives its connection, and its log is read on without loss or repetition`(
+    kind: MachineKind
+  ) async throws {
+    let bench = try await Bench(kind)
+    let command = """
+      i=0; while [ $i -lt 300 ]; do
+        i=$((i+1)); echo line $i
+        while [ $i = 100 ] && [ ! -e go ]; do sleep 0.02; done
+      done
+      """
+    try await bench.start(command)
+    let seen = Seen()
+    let cut = Task { () -> RemoteShellError? in
+      do throws(RemoteShellError) {
+        try await bench.run(bench.workspace.follow(from: 0), output: .pieces { await seen.take($0) > 0 })
+        return nil
+      } catch {
+        return error
+      }
+    }
+    #expect(await eventually { await seen.text.hasSuffix("line 100\n") })
+    bench.world.server.dropConnections()
+    let told = await cut.value
+    guard case .unreachable = told else {
+      Issue.record("a cut connection must be told, and not as \(told as Any)")
+      return
+    }
+    try save([], to: bench.folder + "/go")
+    let (rest, status) = try await bench.log(from: Int64(await seen.count))
+    let expected = (1...300).map { "line \($0)\n" }.joined()
+    #expect(await seen.text + String(decoding: rest, as: UTF8.self) == expected)
+    #expect(status?.state == .ended(exitCode: 0))
+  }
+
+  @Test(arguments: MachineKind.present)
+  func `following ends soon after the job, with its last bytes`(kind: MachineKind) async throws {
+    let bench = try await Bench(kind)
+    try await bench.start("sleep 0.5; head -c 300000 /dev/zero; printf last; date +%s.%N >ended")
+    let (log, status) = try await bench.log()
+    #expect(log.count == 300_004 && log.suffix(4) == Array("last".utf8))
+    #expect(status?.state == .ended(exitCode: 0))
+  }
+
+  @Test(arguments: MachineKind.present)
+  func `a reboot makes a running job vanish, and following it ends`(kind: MachineKind) async throws {
+    let bench = try await Bench(kind)
+    let started = try await bench.start("echo up; sleep 300")
+    guard case .running(let process) = started.state else {
+      Issue.record("not running: \(started)")
+      return
+    }
+    #expect(isRunning(Int32(process)))
+    bench.world.server.reboot()
+    #expect(await eventually { (try? await bench.status().state) == .vanished })
+    let (log, status) = try await bench.log()
+    #expect(log == Array("up\n".utf8))
+    #expect(status?.state == .vanished)
+    #expect(try await bench.status(bench.workspace.launch()).state == .vanished)
+  }
+
+  @Test func `another process under the old number is not taken for the job`() async throws {
+    let bench = try await Bench()
+    try await bench.start("sleep 300")
+    let other =
+      "echo \"$$ 12345 $(cat /proc/sys/kernel/random/boot_id)\" >~/\(bench.workspace.folder)/.vastd/pid; sleep 5"
+    let task = Task { try await bench.world.run(other, timeout: .seconds(2)) }
+    #expect(await eventually { (try? await bench.status().state) == .vanished })
+    task.cancel()
+    _ = await task.result
+  }
+
+  @Test(arguments: MachineKind.present)
+  func `terminate lets a job end by itself and tells its exit code`(kind: MachineKind) async throws {
+    let bench = try await Bench(kind)
+    try await bench.start("trap 'echo bye; exit 5' TERM; echo ready; while :; do sleep 0.05; done")
+    #expect(await eventually { (try? await bench.status().logBytes) == 6 })
+    let status = try await bench.status(bench.workspace.terminate(grace: .seconds(10)))
+    #expect(status.state == .ended(exitCode: 5))
+    // Between the two, bash may report the end of its sleep.
+    let log = String(decoding: try await bench.log().bytes, as: UTF8.self)
+    #expect(log.hasPrefix("ready\n") && log.hasSuffix("bye\n"))
+    #expect(try await bench.status(bench.workspace.terminate()).state == .ended(exitCode: 5))
+  }
+
+  @Test(arguments: MachineKind.present)
+  func `terminate kills what does not listen, also what left the group`(kind: MachineKind) async throws {
+    let bench = try await Bench(kind)
+    try await bench.start(
+      "trap '' TERM; setsid sh -c 'echo $$ >far; exec sleep 300' & echo $$ >near; while :; do sleep 0.05; done")
+    let files = [bench.folder + "/near", bench.folder + "/far"]
+    #expect(await eventually { files.allSatisfy { ((try? contents($0)) ?? []).last == UInt8(ascii: "\n") } })
+    let processes = try files.map { Int32(String(decoding: try contents($0).dropLast(), as: UTF8.self))! }
+    #expect(processes.allSatisfy { isRunning($0) })
+    let status = try await bench.status(bench.workspace.terminate(grace: .milliseconds(300)))
+    #expect(status.state == .ended(exitCode: 137))
+    #expect(await eventually { processes.allSatisfy { !isRunning($0) } })
+  }
+
+  @Test func `what was terminated before its start never starts`() async throws {
+    let bench = try await Bench()
+    _ = try await bench.status(bench.workspace.prepare())
+    try await bench.run(bench.workspace.install(environment: [:], setup: nil, command: "echo ran"))
+    #expect(try await bench.status(bench.workspace.terminate()).state == .notStarted)
+    #expect(try await bench.status(bench.workspace.launch()).state == .notStarted)
+  }
+
+  @Test(arguments: MachineKind.present)
+  func `half an upload changes nothing, and the whole one may come twice`(kind: MachineKind) async throws {
+    let bench = try await Bench(kind)
+    _ = try await bench.status(bench.workspace.prepare())
+    let archive = try await bench.world.run(
+      "mkdir ~/in && cd ~/in && mkdir a && head -c 300000 /dev/urandom >a/big && echo one >b && tar -czf - a b"
+    ).standardOutput
+    let receive = bench.workspace.receiveInputs()
+    for part in [archive.count / 2, archive.count - 3, 0] {
+      let broken = try await bench.run(receive, input: .bytes(Array(archive[..<part])))
+      #expect(broken.exitCode == RemoteWorkspace.Refusal.brokenInputs.rawValue)
+      #expect(try await !bench.status().hasInputs)
+    }
+    let listing = "cd ~/\(bench.workspace.folder) && find . ! -path './.vastd*' ! -name checkpoints | sort"
+    #expect(try await bench.world.run(listing).outputText == ".\n")
+    #expect(try await bench.run(receive, input: .bytes(archive)).exitCode == 0)
+    _ = try await bench.world.run("echo changed >~/\(bench.workspace.folder)/b")
+    #expect(try await bench.run(receive, input: .bytes(archive)).exitCode == 0)
+    #expect(try await bench.world.run(listing + "; cat b").outputText == ".\n./a\n./a/big\n./b\nchanged\n")
+  }
+
+  @Test func `a newer attempt wipes an older one, and an older one is refused`() async throws {
+    let bench = try await Bench(attempt: 2)
+    let started = try await bench.start("echo old >left; sleep 300")
+    guard case .running(let process) = started.state else {
+      Issue.record("not running: \(started)")
+      return
+    }
+    for verb in [bench.attempt(1).prepare(), bench.attempt(1).status(), bench.attempt(1).launch()] {
+      #expect(try await bench.run(verb).exitCode == RemoteWorkspace.Refusal.anotherAttempt.rawValue)
+    }
+    let status = try await bench.status(bench.attempt(3).prepare())
+    #expect(status.state == .notStarted && !status.isInstalled)
+    #expect(await eventually { !isRunning(Int32(process)) })
+    #expect((try? contents(bench.folder + "/left")) == nil)
+    #expect(try await bench.run(bench.workspace.launch()).exitCode == RemoteWorkspace.Refusal.anotherAttempt.rawValue)
+  }
+
+  @Test func `verbs on a bare machine say so`() async throws {
+    let bench = try await Bench()
+    #expect(try await bench.status().hasFolder == false)
+    for verb in [bench.workspace.launch(), bench.workspace.receiveInputs(), bench.workspace.terminate()] {
+      #expect(try await bench.run(verb).exitCode == RemoteWorkspace.Refusal.notPrepared.rawValue)
+    }
+    let full = try await bench.run(bench.workspace.prepare(minimumFreeBytes: 1 << 60))
+    #expect(full.exitCode == RemoteWorkspace.Refusal.diskFull.rawValue)
+    #expect(try await bench.run(bench.workspace.launch()).exitCode == RemoteWorkspace.Refusal.notPrepared.rawValue)
+    var bare = bench.workspace.prepare()
+    bare.script = "PATH=/nowhere; " + bare.script
+    let lacking = try await bench.world.shell.run(bare, on: bench.world.host)
+    #expect(lacking.exitCode == RemoteWorkspace.Refusal.missingTool.rawValue)
+    #expect(lacking.errorText.contains("the image lacks setsid tar gzip"))
+  }
+
+  @Test(arguments: MachineKind.present)
+  func `every value of the environment arrives byte for byte, and in no argument`(kind: MachineKind) async throws {
+    let bench = try await Bench(kind)
+    let values = QuotingTests.strings(count: 300)
+    var environment = ["SECRET": "CANARY-4711"]
+    for (index, value) in values.enumerated() { environment["V\(index)"] = value }
+    let command = """
+      i=0; while [ $i -lt 300 ]; do eval "printf '%s\\\\0' \\"\\$V$i\\""; i=$((i+1)); done
+      cat /proc/[0-9]*/cmdline >arguments 2>/dev/null; true
+      """
+    try await bench.start(command, environment: environment)
+    let (log, _) = try await bench.log()
+    #expect(log == values.flatMap { Array($0.utf8) + [UInt8(0)] })
+    let arguments = String(decoding: try contents(bench.folder + "/arguments"), as: UTF8.self)
+    #expect(!arguments.contains("CANARY-4711"))
+    var status = stat()
+    #expect(stat(bench.folder + "/.vastd/run.sh", &status) == 0 && status.st_mode & 0o777 == 0o600)
+    #expect(stat(bench.folder + "/.vastd", &status) == 0 && status.st_mode & 0o777 == 0o700)
+  }
+
+  @Test func `the whole folder may be collected, without what is ours`() async throws {
+    let bench = try await Bench()
+    try await bench.start("mkdir -p 'a b' -- -x; echo 1 >'a b/c'; echo 2 >.dot; echo 3 >'*'; echo log")
+    _ = try await bench.log()
+    for (outputs, expected) in [
+      (["."], "*\n-x/\n.dot\na b/\na b/c\ncheckpoints/\njob_output.log\n"),
+      (["./a b/*", "-x"], "-x/\na b/c\njob_output.log\n"),
+      ([".vastd/run.sh", ".vast*", "nothing/b"], "job_output.log\n"),
+      ([], "job_output.log\n"),
+    ] {
+      let collected = try await bench.run(bench.workspace.collect(outputs: outputs))
+      #expect(collected.exitCode == 0)
+      let listing = try await bench.world.run("tar -tzf - | sort", input: .bytes(collected.standardOutput))
+      #expect(listing.outputText == expected)
+    }
+  }
+
+  @Test func `the variables of the image are taken over where Vast hides them`() async throws {
+    let bench = try await Bench()
+    let image = [
+      "VAST_CONTAINERLABEL=C.1", "PATH=/opt/conda/bin", "CUDA_HOME=/usr/local/cuda", "HOME=/evil", "MINE=theirs",
+      "CONTAINER_API_KEY=canary", "QUOTED=it's \"$(id)\" `id`", "bad-name=x", "MULTI=one\ntwo",
+    ]
+    try save(image.flatMap { Array($0.utf8) + [UInt8(0)] }, to: bench.world.server.home + "/environ")
+    let path = bench.world.server.home + "/environ"
+    let script = """
+      MINE=mine; export MINE
+      \(RemoteWorkspace.imageEnvironment(at: path))
+      echo "${PATH%%:*} $CUDA_HOME $HOME $MINE <$CONTAINER_API_KEY> $QUOTED"
+      """
+    let expected = "/opt/conda/bin /usr/local/cuda \(bench.world.server.home) mine <> it's \"$(id)\" `id`\n"
+    #expect(try await bench.world.run(script).outputText == expected)
+    try save(Array("PATH=/opt/conda/bin\0".utf8), to: path)
+    #expect(try await bench.world.run(script).outputText.hasPrefix("/tmp/vastd-tools-"))
+  }
+
+  @Test func `a GPU is what its driver says`() async throws {
+    let bench = try await Bench()
+    let absent = try await bench.run(RemoteGPU.inspect())
+    #expect(absent.exitCode == RemoteWorkspace.Refusal.noGPU.rawValue)
+    #expect(absent.errorText.contains("no nvidia-smi"))
+    _ = try await bench.world.run(
+      "d=${PATH%%:*}; printf '#!/bin/sh\\necho \"NVIDIA GeForce RTX 4090, 24564\"\\n' >$d/nvidia-smi; chmod +x $d/nvidia-smi"
+    )
+    let present = try await bench.run(RemoteGPU.inspect())
+    #expect(RemoteGPU.parse(present.standardOutput)?.map(\.name) == ["NVIDIA GeForce RTX 4090"])
+    _ = try await bench.world.run("d=${PATH%%:*}; printf '#!/bin/sh\\necho broken; exit 9\\n' >$d/nvidia-smi")
+    #expect(try await bench.run(RemoteGPU.inspect()).exitCode == RemoteWorkspace.Refusal.noGPU.rawValue)
+  }
+}
