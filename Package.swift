@@ -107,7 +107,7 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "HTTPClient",
-      dependencies: ["CCurl", "CSystem", "Locking"],
+      dependencies: ["CCurl", "Locking"],
       path: "Sources/Outbound/HTTPClient",
       swiftSettings: strict),
     .target(

@@ -53,7 +53,7 @@ struct Composition: Sendable {
       ])
 
     // What it commands.
-    let vast = Outbound(configuration, metrics: metrics)
+    let vast = Outbound(configuration, metrics: metrics, redactor: redactor)
     client = vast.client
     let shell = try OpenSSHShell(.init(dataDirectory: data.path))
 

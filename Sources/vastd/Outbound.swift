@@ -12,7 +12,7 @@ struct Outbound: Sendable {
   let peekOffers: @Sendable (OfferQuery) -> OfferListing?
   let status: @Sendable () -> ProviderStatus
 
-  init(_ configuration: Configuration, metrics: Metrics) {
+  init(_ configuration: Configuration, metrics: Metrics, redactor: Redactor) {
     let client = HTTPClient(configuration: HTTPClientConfiguration(userAgent: "vastd/\(Build.version)"))
     self.client = client
     let source: VastCredentials.Source =
@@ -28,7 +28,7 @@ struct Outbound: Sendable {
     let vast = VastMarketplace(
       client: VastClient(
         configuration: VastConfiguration(baseURL: configuration.vastURL, timeout: configuration.timeout),
-        credentials: VastCredentials(source: source),
+        credentials: VastCredentials(source: source, learned: { redactor.register($0) }),
         send: { (request) async throws(HTTPClientError) in try await client.send(request) },
         observe: { record.requestEnded($0, status: $1, duration: $2) }),
       turn: { (operation) async throws(MarketplaceError) in try await limiter.furtherTurn(operation) })

@@ -8,6 +8,7 @@ import Testing
 final class VastCredentialsTests {
   private let path: String
   private let clock = Locked<Int64>(0)
+  private let learned = Locked<[String]>([])
   private let credentials: VastCredentials
 
   init() {
@@ -15,7 +16,9 @@ final class VastCredentialsTests {
     close(mkstemp(&template))
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     unlink(path)
-    credentials = VastCredentials(source: .file(path: path), now: { [clock] in clock.withLock { $0 } })
+    credentials = VastCredentials(
+      source: .file(path: path), learned: { [learned] key in learned.withLock { $0.append(key) } },
+      now: { [clock] in clock.withLock { $0 } })
   }
 
   deinit { unlink(path) }
@@ -82,6 +85,17 @@ final class VastCredentialsTests {
     write("two")
     passSeconds(1)
     #expect(try credentials.key() == "two")
+  }
+
+  @Test func `each key is made known once, for hiding it`() throws {
+    write("one")
+    for _ in 0..<3 {
+      _ = try credentials.key()
+      passSeconds(1)
+    }
+    write("two")
+    _ = try credentials.key()
+    #expect(learned.withLock { $0 } == ["one", "two"])
   }
 
   @Test(arguments: ["", "two words", "a\nb", "a\r\nX-Injected: 1", "ключ"])

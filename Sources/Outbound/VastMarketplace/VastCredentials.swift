@@ -23,15 +23,21 @@ package final class VastCredentials: Sendable {
 
   private let source: Source
   private let now: @Sendable () -> Int64
+  private let learned: @Sendable (String) -> Void
   private let state = Locked(State())
 
   /// Keys have 64 characters; a file of more is not a key file.
   private static let fileLimit = 4096
   private static let lookIntervalNs: Int64 = 1_000_000_000
 
-  /// `now` gives monotonic nanoseconds.
-  package init(source: Source, now: @escaping @Sendable () -> Int64 = { csystem_monotonic_ns() }) {
+  /// `learned` is told of each key read from the file before it is first used, so that logs can hide it. `now` gives
+  /// monotonic nanoseconds.
+  package init(
+    source: Source, learned: @escaping @Sendable (String) -> Void = { _ in },
+    now: @escaping @Sendable () -> Int64 = { csystem_monotonic_ns() }
+  ) {
     self.source = source
+    self.learned = learned
     self.now = now
   }
 
@@ -71,6 +77,7 @@ package final class VastCredentials: Sendable {
       state.fault = fault
       return
     }
+    learned(key)
     state.key = key
     state.identity = identity
   }
