@@ -38,7 +38,8 @@ final class BannerProbe: Sendable {
     self.stop = stop
   }
 
-  /// Nil when none answers in time, when the task is cancelled, and for an empty list.
+  /// Nil when none answers in time, when the task is cancelled, for an empty list, and when this process has no descriptor
+  /// left to ask with: the caller tries again in each case.
   static func firstAnswering(among addresses: [SSHAddress], patience: Duration) async -> SSHAddress? {
     guard !addresses.isEmpty, let stop = try? ConversationControl() else { return nil }
     let probe = BannerProbe(
