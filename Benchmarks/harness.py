@@ -33,7 +33,7 @@ def build(*products):
     for product in products:
         print(f"building {product} (release)", file=sys.stderr)
         run = subprocess.run(
-            ["swift", "build", "-c", "release", "--product", product],
+            ["swift", "build", "-c", "release", "--static-swift-stdlib", "--product", product],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
         if run.returncode != 0:

@@ -43,9 +43,10 @@ struct Composition: Sendable {
 
     // What it remembers.
     let data = try DataDirectory(path: configuration.dataDirectory)
-    let leftovers = data.removeLeftovers()
     let databasePath = configuration.databasePath ?? data.databasePath
     store = try Store(driver: SQLiteDriver(path: databasePath), owner: configuration.owner, now: currentTime)
+    // The store's lock has proved that nobody else works in this folder.
+    let leftovers = data.removeLeftovers()
     logger.notice(
       "store open",
       metadata: [
@@ -110,7 +111,8 @@ struct Composition: Sendable {
       store: store, offers: vast.cached, peekOffers: vast.peekOffers, data: data,
       connections: FleetConnections(
         wakeJobs: { jobSignal.raise() }, wakeInstances: { instanceSignal.raise() }, jobNews: jobNews, logNews: logNews,
-        provider: vast.status, poller: { poller.status }),
+        provider: vast.status, poller: { poller.status },
+        hostKey: { shell.hostKey(pinnedAs: $0) }),
       now: currentTime, logger: logs.logger("fleet"))
     self.fleet = fleet
     let inbound = try Inbound(configuration, fleet: fleet, store: store, metrics: metrics, logs: logs)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Artifacts
 import Domain
+import Glibc
 import HTTPServer
 import Store
 
@@ -14,7 +15,11 @@ func explained(_ body: () async throws -> Void) async throws {
       switch error {
       case let error as StoreError: error.detail
       case let error as RemoteShellError: "SSH: \(error)"
-      case let error as HTTPServerError: "\(error)"
+      case HTTPServerError.cannotListen(let host, let port, let number):
+        "cannot listen on \(host):\(port): \(String(cString: strerror(number)))"
+      case HTTPServerError.unsupportedLibrary(let version):
+        "libmicrohttpd \(version) is installed; the checks on requests are written for 0.9.75, as in Debian 12"
+      case HTTPServerError.cannotStart: "the HTTP server ran out of threads or descriptors"
       default: "\(error)"
       }
     print("vastd: \(sentence)")

@@ -29,6 +29,8 @@ package struct SSHAccess: Sendable {
   package var direct: SSHAddress?
   package var proxy: SSHAddress?
   package var isReady: Bool
+  /// The key that its server showed first, `ssh-ed25519 AAAA…`; nil before anybody of ours talked to it.
+  package var hostKey: String?
 }
 
 extension Fleet {
@@ -102,7 +104,8 @@ extension Fleet {
     let instance = try instance(id)
     return SSHAccess(
       user: "root", address: instance.sshAddress ?? instance.sshCandidates.first, direct: instance.directAddress,
-      proxy: instance.proxyAddress, isReady: instance.state == .running && instance.sshCandidates.isEmpty == false)
+      proxy: instance.proxyAddress, isReady: instance.state == .running && !instance.sshCandidates.isEmpty,
+      hostKey: connections.hostKey(instance.pinName))
   }
 
   private func replay<Made>(_ request: IdempotentRequest<Made>?) throws(FleetError) -> Creation<Made>? {

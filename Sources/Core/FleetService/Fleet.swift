@@ -73,11 +73,14 @@ package struct FleetConnections: Sendable {
   package var logNews: KeyedSignals<ID<Job>>
   package var provider: @Sendable () -> ProviderStatus
   package var poller: @Sendable () -> PollerStatus
+  /// The SSH host key pinned under a name, if any.
+  package var hostKey: @Sendable (String) -> String?
 
   package init(
     wakeJobs: @escaping @Sendable () -> Void, wakeInstances: @escaping @Sendable () -> Void,
     jobNews: KeyedSignals<ID<Job>>, logNews: KeyedSignals<ID<Job>>,
-    provider: @escaping @Sendable () -> ProviderStatus, poller: @escaping @Sendable () -> PollerStatus
+    provider: @escaping @Sendable () -> ProviderStatus, poller: @escaping @Sendable () -> PollerStatus,
+    hostKey: @escaping @Sendable (String) -> String? = { _ in nil }
   ) {
     self.wakeJobs = wakeJobs
     self.wakeInstances = wakeInstances
@@ -85,5 +88,6 @@ package struct FleetConnections: Sendable {
     self.logNews = logNews
     self.provider = provider
     self.poller = poller
+    self.hostKey = hostKey
   }
 }

@@ -117,6 +117,8 @@ struct RemoteJob: Sendable {
       do throws(ArtifactError) {
         try log.append(piece)
       } catch {
+        // A log that has reached its bound is no reason to end the command: the rest is dropped.
+        if case .tooLarge = error { return true }
         fault.withLock { $0 = error }
         return false
       }

@@ -115,6 +115,20 @@ package final class OpenSSHShell: RemoteShell {
     }
   }
 
+  /// The key that a machine showed first under this name, `ssh-ed25519 AAAA…`; nil before the first contact.
+  package func hostKey(pinnedAs pinName: String) -> String? {
+    guard SSHOptions.isUsable(pinName: pinName) else { return nil }
+    do throws(RemoteShellError) {
+      guard let bytes = try Files.read(knownHostsFile(pinName)) else { return nil }
+      // `NAME TYPE KEY`, as ssh wrote it.
+      let words = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace)
+      return words.count >= 3 ? "\(words[1]) \(words[2])" : nil
+    } catch {
+      // It is shown for people; whoever connects reads the file again and is told.
+      return nil
+    }
+  }
+
   private func knownHostsFile(_ pinName: String) -> String { folder + "/known/" + pinName }
 
   /// In the data directory, or else at a place that the next process with this data directory finds again.

@@ -30,7 +30,7 @@ enum InstanceJSON {
       writer.member("direct", access.direct)
       writer.member("proxy", access.proxy)
       writer.member("ready", access.isReady)
-      writer.null("host_key")
+      writer.member("host_key", access.hostKey)
     }
     return writer.bytes
   }
