@@ -283,10 +283,13 @@ import Testing
     world.market.change { _ = $0.hidden.insert(market) }
     _ = await world.turn(rounds: 120) { false }
     #expect(try world.job(id).state == .running, "hidden from lists, but a direct read shows it")
+    let readsBefore = world.market.count(.read)
     world.market.change { _ = $0.instances.removeValue(forKey: market) }
     let ended = try await world.turn { try world.job(id).state.isFinal }
     #expect(ended)
     #expect(try world.job(id).failure?.code == "instance_gone")
+    // Two to find it lost, two more to prove the destroy.
+    #expect(world.market.count(.read) - readsBefore >= 4, "one read is no proof")
   }
 
   @Test func `a host key that changes ends the trust in that machine`() async throws {

@@ -117,7 +117,7 @@ extension Instance {
       // A running machine bills until it is gone.
       return nil
     default:
-      let isMetered = state == .running && before.state == .running
+      let isMetered = state == before.state && [.loading, .running, .stopping, .stopped].contains(state)
       let hasNewRate = pricePerHour != before.pricePerHour || storagePerHour != before.storagePerHour
       return isMetered && hasNewRate ? entry(.rateChanged, gpu: gpu) : nil
     }

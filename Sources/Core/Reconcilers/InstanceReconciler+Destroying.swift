@@ -35,8 +35,8 @@ extension InstanceReconciler {
   }
 
   /// A complete list lacked it. A direct read has the word; two of them, each after a list of its own, settle it.
-  func confirmAbsence(of instance: Instance, listedAt: Timestamp?) async {
-    guard let id = instance.marketID, let listedAt else { return }
+  func confirmAbsence(of instance: Instance, listedAt: Timestamp) async {
+    guard let id = instance.marketID else { return }
     let seen: MarketInstance?
     do throws(MarketplaceError) {
       seen = try await marketplace.readInstance(id)
@@ -70,6 +70,7 @@ extension InstanceReconciler {
 
   private func forget(_ instance: Instance) async {
     lastDestroyCalls.withLock { $0[instance.id] = nil }
+    lastProofs.withLock { $0[instance.id] = nil }
     if let address = instance.sshAddress {
       await shell.forget(RemoteHost(address: address, pinName: instance.pinName))
     }
@@ -77,7 +78,7 @@ extension InstanceReconciler {
 }
 
 extension Instance {
-  /// Whether one more read that says "gone" is enough. While destroying, every absence counted had a read of its own.
+  /// Whether one more read that says "gone" is enough.
   fileprivate func isAbsenceProven(by needed: Int) -> Bool {
     absences + 1 >= needed
   }

@@ -20,6 +20,8 @@ package final class InstanceReconciler: Reconciler {
   /// Calls to the provider under way, one per instance: creates wait for their turn and must not hold up a destroy.
   let calls = OwnedTasks<ID<Instance>>()
   let lastDestroyCalls = Locked<[ID<Instance>: Timestamp]>([:])
+  /// The list that the last direct read of an instance followed.
+  let lastProofs = Locked<[ID<Instance>: Timestamp]>([:])
   private let watchedSince: Timestamp
   let lastOrders = Locked<[ID<Instance>: Timestamp]>([:])
 
@@ -91,7 +93,8 @@ package final class InstanceReconciler: Reconciler {
       return await accept(instance, as: seen.id, failure: nil)
     case .noteAbsence:
       return await change(instance, event: nil) { row, now in
-        row.absences += 1
+        // While an order is looked for, lists count; later only direct reads do, see `confirmAbsence`.
+        if row.state == .creating { row.absences += 1 }
         row.absentSince = row.absentSince ?? observation?.startedAt ?? now
       }
     case .giveUpSearching:
@@ -109,11 +112,21 @@ package final class InstanceReconciler: Reconciler {
         row.desired = .destroyed
       }
     case .confirmAbsence:
-      calls.start(instance.id) { await self.confirmAbsence(of: instance, listedAt: observation?.startedAt) }
+      guard let listedAt = observation?.startedAt, isNewProof(listedAt, for: instance.id) else { return nil }
+      calls.start(instance.id) { await self.confirmAbsence(of: instance, listedAt: listedAt) }
       return nil
     case .destroy:
       calls.start(instance.id) { await self.destroy(instance) }
       return nil
+    }
+  }
+
+  /// Each direct read must follow a list of its own: two reads after one list are one witness.
+  private func isNewProof(_ listedAt: Timestamp, for id: ID<Instance>) -> Bool {
+    lastProofs.withLock { proofs in
+      guard proofs[id].map({ $0 < listedAt }) ?? true else { return false }
+      proofs[id] = listedAt
+      return true
     }
   }
 
