@@ -15,9 +15,9 @@ RUN swift build --configuration release --static-swift-stdlib --product vastd \
  && strip /out/vastd
 
 FROM debian:bookworm-slim
-# openssh-client speaks to the rented machines; ca-certificates vouch for Vast.ai.
+# openssh-client speaks to the rented machines; ca-certificates vouch for Vast.ai; tini reaps ssh's own children.
 RUN apt-get update && apt-get install --yes --no-install-recommends \
-      libmicrohttpd12 libcurl4 libsqlite3-0 libssl3 libarchive13 zlib1g openssh-client ca-certificates \
+      libmicrohttpd12 libcurl4 libsqlite3-0 libssl3 libarchive13 zlib1g openssh-client ca-certificates tini \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 10001 --home-dir /data --shell /usr/sbin/nologin vastd \
  && install --directory --owner vastd --group vastd --mode 0700 /data
@@ -29,5 +29,5 @@ VOLUME /data
 EXPOSE 8080
 # SIGTERM drains; give it at least 20 s.
 STOPSIGNAL SIGTERM
-ENTRYPOINT ["/usr/local/bin/vastd"]
+ENTRYPOINT ["/usr/bin/tini", "--", "/usr/local/bin/vastd"]
 CMD ["serve"]

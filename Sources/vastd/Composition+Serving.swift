@@ -33,6 +33,7 @@ extension Composition {
     await instances.close()
     await loops.value
     await probes?.drain(grace: .seconds(1))
+    shell.close()
     client.shutdown()
     await store.close()
     logger.notice("ended")

@@ -24,6 +24,7 @@ struct Composition: Sendable {
   let store: Store
   let fleet: Fleet
   let client: HTTPClient
+  let shell: OpenSSHShell
   let poller: MarketPoller
   let instances: InstanceReconciler
   let jobs: JobRunner
@@ -57,6 +58,7 @@ struct Composition: Sendable {
     let vast = Outbound(configuration, metrics: metrics, redactor: redactor)
     client = vast.client
     let shell = try OpenSSHShell(.init(dataDirectory: data.path))
+    self.shell = shell
 
     // Who tells whom.
     let instanceSignal = Signal()

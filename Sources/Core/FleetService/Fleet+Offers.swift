@@ -10,9 +10,16 @@ extension Fleet {
 
   /// The same from a fresh cache, without waiting; nil when the marketplace must be asked.
   package func cachedOffers(_ query: OfferQuery) -> OfferListing? {
-    guard var listing = peekOffers(query) else { return nil }
-    listing.offers = query.selection.rank(listing.offers, for: query)
-    return listing
+    guard let listing = peekOffers(query) else { return nil }
+    if let kept = rankings.withLock({ $0[query] }), kept.source == listing { return kept.ranked }
+    var ranked = listing
+    ranked.offers = query.selection.rank(listing.offers, for: query)
+    let ranking = Ranking(source: listing, ranked: ranked)
+    rankings.withLock { rankings in
+      if rankings.count >= Ranking.capacity { rankings = [:] }
+      rankings[query] = ranking
+    }
+    return ranked
   }
 
   package func account() async throws(FleetError) -> MarketAccount {
@@ -28,4 +35,13 @@ extension Fleet {
       throw .market(error)
     }
   }
+}
+
+/// A cached listing and its order for one query. Comparing it with the cache's is cheap: an unchanged one shares its storage.
+struct Ranking: Sendable {
+  /// As many as the cache itself keeps.
+  static let capacity = 256
+
+  let source: OfferListing
+  let ranked: OfferListing
 }

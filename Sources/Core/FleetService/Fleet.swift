@@ -16,6 +16,8 @@ package final class Fleet: Sendable {
   let startedAt: Timestamp
   /// Keys of uploads under way: their bytes take minutes, so a second one may come meanwhile.
   let uploadsInFlight = Locked<Set<IdempotencyKey.Scope>>([])
+  /// Orders of cached listings, so that a search answered from the cache is not sorted again.
+  let rankings = Locked<[OfferQuery: Ranking]>([:])
   private let draining = Locked(false)
 
   /// - Parameters:
