@@ -1,3 +1,4 @@
+import SSHShell
 import Store
 import HTTPClient
 import FleetService

@@ -1,3 +1,4 @@
+import Locking
 package import Domain
 
 extension Fleet {
