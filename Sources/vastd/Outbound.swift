@@ -25,9 +25,11 @@ struct Outbound: Sendable {
     let limiter = RateLimiter(pacing: configuration.pacing) { wait in
       metrics.vastRateLimitWait.increment(by: Int(wait.microseconds) * 1000)
     }
+    var settings = VastConfiguration(baseURL: configuration.vastURL, timeout: configuration.timeout)
+    settings.requestID = { RequestScope.requestID }
     let vast = VastMarketplace(
       client: VastClient(
-        configuration: VastConfiguration(baseURL: configuration.vastURL, timeout: configuration.timeout),
+        configuration: settings,
         credentials: VastCredentials(source: source, learned: { redactor.register($0) }),
         send: { (request) async throws(HTTPClientError) in try await client.send(request) },
         observe: { record.requestEnded($0, status: $1, duration: $2) }),

@@ -1,5 +1,6 @@
 import FleetService
 import HTTPServer
+import Telemetry
 
 extension Call {
   /// Runs a handler and renders what it throws.
@@ -12,10 +13,12 @@ extension Call {
   }
 
   func answerLater(_ faults: FaultLog, _ handler: () async throws(APIError) -> Response) async -> Response {
-    do throws(APIError) {
-      return try await handler()
-    } catch {
-      return failure(error, faults)
+    await RequestScope.run(requestID: context.requestID) {
+      do throws(APIError) {
+        return try await handler()
+      } catch {
+        return failure(error, faults)
+      }
     }
   }
 
