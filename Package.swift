@@ -60,7 +60,7 @@ let package = Package(
     .target(
       name: "FleetService",
       dependencies: [
-        "Domain", "Store", "Artifacts", "Telemetry", "Locking",
+        "Domain", "Store", "Artifacts", "Locking",
         .product(name: "Logging", package: "swift-log"),
       ],
       path: "Sources/Core/FleetService",
@@ -68,7 +68,7 @@ let package = Package(
     .target(
       name: "Reconcilers",
       dependencies: [
-        "Domain", "Store", "Artifacts", "Telemetry", "Locking",
+        "Domain", "Store", "Artifacts", "Locking",
         .product(name: "Logging", package: "swift-log"),
       ],
       path: "Sources/Core/Reconcilers",
@@ -184,13 +184,14 @@ let package = Package(
     .testTarget(
       name: "FleetServiceTests",
       dependencies: [
-        "FleetService", "Domain", "Artifacts", "Store", "SQLiteDriver", "Telemetry", "Locking", "TestSupport",
+        "FleetService", "Domain", "Artifacts", "Store", "SQLiteDriver", "Locking", "TestSupport",
+        .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/FleetServiceTests", swiftSettings: strict),
     .testTarget(
       name: "ReconcilersTests",
       dependencies: [
-        "Reconcilers", "Domain", "Artifacts", "Store", "SQLiteDriver", "Telemetry", "Locking", "TestSupport",
+        "Reconcilers", "Domain", "Artifacts", "Store", "SQLiteDriver", "Locking", "TestSupport",
         .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/ReconcilersTests", swiftSettings: strict),
@@ -224,6 +225,9 @@ let package = Package(
         "Telemetry", "JSON", "Locking", .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/TelemetryTests", swiftSettings: strict),
+    .testTarget(
+      name: "LockingTests", dependencies: ["Locking", "TestSupport"], path: "Tests/LockingTests",
+      swiftSettings: strict),
     .testTarget(
       name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests", swiftSettings: strict),
     .testTarget(

@@ -1,6 +1,5 @@
 import Artifacts
 import Domain
-import Glibc
 import Locking
 import Logging
 import Reconcilers
@@ -10,7 +9,7 @@ import TestSupport
 
 /// The loops over a real store, a marketplace in memory and a scripted machine; time moves when a test says so.
 final class World: Sendable {
-  let folder: String
+  let folder: TemporaryFolder
   let market: InMemoryMarketplace
   let shell = ScriptedShell()
   let clock = ManualClock()
@@ -28,20 +27,13 @@ final class World: Sendable {
   }
 
   init(offers: [Offer] = [.make(id: 1, dollars: 0.4), .make(id: 2, dollars: 0.5), .make(id: 3, dollars: 0.6)]) throws {
-    var template = Array("/tmp/vastd-world-XXXXXX".utf8CString)
-    folder = String(cString: mkdtemp(&template))
+    folder = try TemporaryFolder("world")
     let clock = clock
     market = InMemoryMarketplace(offers: offers, now: { clock.timestamp })
-    data = try DataDirectory(path: folder)
+    data = try DataDirectory(path: folder.path)
     life = Locked(
       try Self.begin(
         data: data, market: market, shell: shell, clock: clock, jobNews: jobNews, instanceSignal: instanceSignal))
-  }
-
-  deinit {
-    let path = folder
-    for name in ["jobs", "uploads", "ssh", "tmp"] { removeTree(path + "/" + name) }
-    removeTree(path)
   }
 
   var now: Timestamp { clock.timestamp }
@@ -139,19 +131,4 @@ extension ManualClock {
   var timestamp: Timestamp {
     Timestamp(seconds: 1_800_000_000) + elapsed
   }
-}
-
-private func removeTree(_ path: String) {
-  guard let directory = opendir(path) else {
-    unlink(path)
-    return
-  }
-  while let entry = readdir(directory) {
-    let name = withUnsafePointer(to: entry.pointee.d_name) {
-      $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-    }
-    if name != ".", name != ".." { removeTree(path + "/" + name) }
-  }
-  closedir(directory)
-  rmdir(path)
 }

@@ -58,7 +58,7 @@ extension Fleet {
     let now = now()
     let owner = store.owner
     let chosenQuery = query
-    let creation = try await create(idempotency) { (tx) throws(StoreError) in
+    let creation = try await create(idempotency) { (tx) throws(StoreError) -> Result<[Instance], FleetError> in
       var made: [Instance] = []
       for offer in offers.prefix(count) {
         let instance = Instance(
@@ -66,7 +66,7 @@ extension Fleet {
         try tx.insert(instance)
         made.append(instance)
       }
-      return made
+      return .success(made)
     }
     if case .made = creation { connections.wakeInstances() }
     return creation
@@ -108,15 +108,6 @@ extension Fleet {
       hostKey: connections.hostKey(instance.pinName))
   }
 
-  private func replay<Made>(_ request: IdempotentRequest<Made>?) throws(FleetError) -> Creation<Made>? {
-    guard let request else { return nil }
-    let now = now()
-    guard let (fingerprint, answer) = try read({ (r) throws(StoreError) in try r.remembered(request.key, now: now) })
-    else { return nil }
-    guard fingerprint == request.key.fingerprint else { throw .idempotencyMismatch }
-    return .replayed(answer)
-  }
-
   /// The account's name for itself; a label is no reason to fail a rental.
   private func defaultLabel() async -> String {
     do throws(FleetError) {
@@ -141,7 +132,10 @@ extension Instance {
     order.ports = request.ports
     order.onStart = request.onStart
     order.registryLogin = request.registryLogin?.argument
-    order.bidPerHour = request.isInterruptible ? request.bidPerHour ?? offer.minimumBidPerHour : nil
+    if request.isInterruptible {
+      // Never nil, which would rent on demand and for more.
+      order.bidPerHour = request.bidPerHour ?? offer.minimumBidPerHour ?? offer.gpuPricePerHour
+    }
     self.init(id: id, order: order, label: label, tag: tag, gpuCount: offer.gpuCount, createdAt: now)
     self.query = query
     adopt(offer)

@@ -7,18 +7,25 @@ extension Fleet {
   package func submit(
     _ specification: JobSpecification, idempotency: IdempotentRequest<Job>?
   ) async throws(FleetError) -> Creation<Job> {
-    if let upload = specification.inputUploadID, try read({ (r) throws(StoreError) in try r.upload(upload) }) == nil {
-      throw .invalid([FieldProblem(pointer: "/input_upload_id", detail: "There is no upload \(upload).")])
+    var quote: Job.Quote?
+    if specification.approval == .required {
+      if let replayed = try replay(idempotency) { return replayed }
+      quote = await self.quote(for: specification)
     }
-    let quote = specification.approval == .required ? await quote(for: specification) : nil
     let now = now()
-    let creation = try await create(idempotency) { (tx) throws(StoreError) in
+    let found = quote
+    let creation = try await create(idempotency) { (tx) throws(StoreError) -> Result<Job, FleetError> in
+      // Here and not before: an upload that has had its time may go at any moment.
+      if let upload = specification.inputUploadID, try tx.upload(upload) == nil {
+        let detail = "There is no upload \(upload). Uploads that no job needs are kept for a day."
+        return .failure(.invalid([FieldProblem(pointer: "/input_upload_id", detail: detail)]))
+      }
       let state = specification.approval == .required ? JobState.awaitingApproval : .queued
       var job = Job(id: ID(at: now), specification: specification, state: state, createdAt: now)
-      job.quote = quote
+      job.quote = found
       try tx.insert(job)
       try tx.append(job.event(at: now))
-      return job
+      return .success(job)
     }
     if case .made = creation { connections.wakeJobs() }
     return creation
@@ -88,7 +95,7 @@ extension Fleet {
         code: "job_not_ended",
         detail: "Only a failed or cancelled job can be retried; this one is \(job.state.rawValue).")
     }
-    guard job.specification.secrets.isEmpty, job.specification.registryLogin == nil else {
+    guard !job.specification.areSecretsWiped else {
       throw .conflict(
         code: "secrets_wiped",
         detail: "The job's secrets were wiped when it ended. Post it again with its secrets.")

@@ -44,9 +44,10 @@ extension Fleet {
     }
     do throws(FleetError) {
       let upload = try await seal(incoming)
-      let creation = try await create(keyed(by: upload.sha256, idempotency)) { (tx) throws(StoreError) in
+      let creation = try await create(keyed(by: upload.sha256, idempotency)) {
+        (tx) throws(StoreError) -> Result<Upload, FleetError> in
         try tx.insert(upload)
-        return upload
+        return .success(upload)
       }
       if case .replayed = creation { discard(incoming) }
       return creation

@@ -76,7 +76,7 @@ extension StoreTransaction {
   /// Writes a job back if nobody else has since it was read, and counts its version up, here and in `job`. False when
   /// somebody was faster: nothing is written. An ended job loses its secrets, in the store and in `job`.
   package func update(_ job: inout Job) throws(StoreError) -> Bool {
-    if job.state.isFinal { job.specification.forgetSecrets() }
+    if job.state.isFinal { job.specification.wipeSecrets() }
     let secrets = job.storedSecrets
     let changed = try connection.run(
       """

@@ -36,7 +36,7 @@ final class APIWorld: Sendable {
   init(
     token: String? = token, probes: Bool = false, configure: (inout APIConfiguration) -> Void = { _ in }
   ) throws {
-    folder = try TemporaryFolder()
+    folder = try TemporaryFolder("api")
     data = try DataDirectory(path: folder.path + "/data")
     let clock: @Sendable () -> Timestamp = { [now] in
       // Every reading is later than the one before, as ids and pages want it.
@@ -191,81 +191,4 @@ extension RawResponse {
       }
     }
   }
-}
-
-/// A folder that goes with its owner.
-final class TemporaryFolder: Sendable {
-  let path: String
-
-  init() throws {
-    var template = Array("/tmp/vastd-api-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw Unexpected(what: "no temporary folder") }
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  deinit {
-    Self.remove(path)
-  }
-
-  private static func remove(_ path: String) {
-    guard let folder = opendir(path) else {
-      unlink(path)
-      return
-    }
-    while let entry = readdir(folder) {
-      let name = withUnsafePointer(to: entry.pointee.d_name) { tuple in
-        tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != ".", name != ".." { remove(path + "/" + name) }
-    }
-    closedir(folder)
-    rmdir(path)
-  }
-
-  func write(_ bytes: [UInt8], to path: String) throws {
-    guard let file = fopen(path, "w") else { throw Unexpected(what: path) }
-    defer { fclose(file) }
-    guard fwrite(bytes, 1, bytes.count, file) == bytes.count else { throw Unexpected(what: path) }
-  }
-
-  func read(_ path: String) throws -> [UInt8] {
-    guard let file = fopen(path, "r") else { throw Unexpected(what: path) }
-    defer { fclose(file) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 64 << 10)
-    while true {
-      let count = fread(&chunk, 1, chunk.count, file)
-      guard count > 0 else { return bytes }
-      bytes += chunk[..<count]
-    }
-  }
-}
-
-/// Archives made once by Python's tarfile and gzip.
-enum Archives {
-  /// `train.py`
-  static let good = decode(
-    "H4sIAAAAAAACA-3NMQrCQBQE0F97CkttZLOsep6UaUJYN0Vu75JGsFcQ32tmmGZaHaf5smzxQam7lbJn954pDfnV9_1e8jWOKb5gfbSx9sv4T0ud5nYq"
-      + "-XwIAAAAAAAAAAAAfsgTu7FsdAAoAAA")
-  /// `../evil`
-  static let leaving = decode(
-    "H4sIAAAAAAACA-3NMQ6CQBQE0H8UT7DsRoLnsaAgsVIhHt8vFaHHxPheM5NpppRuXKZbHKmmoe_XTPtMbdM_-6WeW5xqfMH8eF7veRn_6RUAAAAAAAAAAAD8"
-      + "ojfoy8v-ACgAAA")
-
-  private static func decode(_ text: String) -> [UInt8] { base64URL(text) }
-}
-
-private func base64URL(_ text: String) -> [UInt8] {
-  let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-  var bytes: [UInt8] = []
-  var pending = 0, bits = 0
-  for character in text.utf8 {
-    pending = (pending << 6 | alphabet.firstIndex(of: character)!) & 0xFFFF
-    bits += 6
-    if bits >= 8 {
-      bits -= 8
-      bytes.append(UInt8(truncatingIfNeeded: pending >> bits))
-    }
-  }
-  return bytes
 }

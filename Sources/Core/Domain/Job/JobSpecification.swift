@@ -9,6 +9,8 @@ package struct JobSpecification: Sendable, Hashable {
   package var environment: [String: String] = [:]
   /// Like `environment`, but never shown again and wiped from the store once the job has ended.
   package var secrets: [String: String] = [:]
+  /// Whether it had secrets or a registry login that were wiped: what is left cannot be run again.
+  package var areSecretsWiped = false
   /// Runs before the command; when it fails the job fails with `setup_failed`.
   package var setup: String?
   package var registryLogin: RegistryLogin?
@@ -33,6 +35,14 @@ package struct JobSpecification: Sendable, Hashable {
   /// The image to rent with: named, or the kind's, or PyTorch's.
   package var resolvedImage: String? {
     image ?? (templateHash == nil ? (kind ?? .pytorch).image : nil)
+  }
+
+  /// For a job that has ended.
+  package mutating func wipeSecrets() {
+    guard !secrets.isEmpty || registryLogin != nil else { return }
+    secrets = [:]
+    registryLogin = nil
+    areSecretsWiped = true
   }
 
   package struct Resources: Sendable, Hashable {

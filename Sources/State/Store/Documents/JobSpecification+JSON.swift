@@ -2,7 +2,7 @@ import Domain
 import JSON
 
 /// The column `specification`. Defaults are written out, so that a job keeps what it was accepted with when a later
-/// release has other defaults. Secrets are not in it, see `JobSecrets`.
+/// release has other defaults. Secrets are not in it, see `storedSecrets`.
 extension JobSpecification {
   var stored: [UInt8] {
     JSONWriter.document { writer in
@@ -23,6 +23,7 @@ extension JobSpecification {
       writer.member("on_failure", onFailure.rawValue)
       writer.known("idle_timeout_us", idleTimeout)
       writer.member("priority", priority)
+      if areSecretsWiped { writer.member("secrets_wiped", true) }
     }
   }
 
@@ -45,6 +46,7 @@ extension JobSpecification {
     onFailure = document.choice("on_failure") ?? onFailure
     idleTimeout = document.span("idle_timeout_us")
     priority = document.int("priority") ?? priority
+    areSecretsWiped = document.bool("secrets_wiped") ?? false
   }
 }
 

@@ -25,11 +25,6 @@ extension JobSpecification {
     else { return }
     registryLogin = RegistryLogin(server: server, user: user, password: password)
   }
-
-  mutating func forgetSecrets() {
-    secrets = [:]
-    registryLogin = nil
-  }
 }
 
 extension RentalOrder {

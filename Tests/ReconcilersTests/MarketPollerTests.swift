@@ -1,0 +1,133 @@
+import Domain
+import Locking
+import Logging
+import Reconcilers
+import Store
+import TestSupport
+import Testing
+
+@Suite struct `The poller` {
+  private let world: World
+  private let poller: MarketPoller
+  private let observed = Locked(0)
+  private let signal = Signal()
+
+  init() throws {
+    world = try World()
+    let (world, observed) = (world, observed)
+    var logger = Logger(label: "test")
+    logger.logLevel = .critical
+    poller = MarketPoller(
+      marketplace: world.market, store: world.store, configuration: .init(), signal: signal,
+      observed: { observed.withLock { $0 += 1 } }, clock: world.clock, now: { world.now }, logger: logger)
+  }
+
+  private var lists: Int { world.market.count(.list) }
+
+  /// Runs the loop beside `body`.
+  private func whileRunning(_ body: () async throws -> Void) async rethrows {
+    let task = Task { [poller] in await poller.run() }
+    defer { task.cancel() }
+    try await body()
+    task.cancel()
+    await task.value
+  }
+
+  private func insert(_ events: [InstanceEvent], _ edit: (inout Instance) -> Void = { _ in }) async throws -> Instance {
+    let id = ID<Instance>(at: world.now)
+    let tag = InstanceTag(owner: world.store.owner, instanceID: id)
+    let order = RentalOrder(offerID: 1, label: tag.label("x"), image: nil, diskGigabytes: 1)
+    var row = Instance(id: id, order: order, label: "x", tag: tag, gpuCount: 1, createdAt: world.now)
+    row.marketID = MarketID(1)
+    edit(&row)
+    for event in events { try row.apply(event) }
+    let made = row
+    try await world.store.write { (tx) throws(StoreError) in try tx.insert(made) }
+    return made
+  }
+
+  @Test func `with nothing under way lists once an interval`() async throws {
+    await whileRunning {
+      await eventually { lists == 1 }
+      await eventually { world.clock.untilNextDeadline == .seconds(30) }
+      #expect(world.clock.untilNextDeadline == .seconds(30))
+      world.clock.advance(by: .seconds(29))
+      #expect(lists == 1)
+      world.clock.advance(by: .seconds(1))
+      await eventually { observed.withLock { $0 } == 2 }
+      #expect(lists == 2)
+      #expect(observed.withLock { $0 } == 2)
+    }
+  }
+
+  @Test func `is in a hurry as soon as an instance is expected to change`() async throws {
+    try await whileRunning {
+      await eventually { lists == 1 }
+      await world.clock.sleepers(1)
+      world.clock.advance(by: .seconds(10))
+      _ = try await insert([.orderSent, .created]) { $0.acceptedAt = world.now }
+      signal.raise()
+      await eventually { world.clock.untilNextDeadline == .seconds(2) }
+      #expect(world.clock.untilNextDeadline == .seconds(2), "counted from our own last change")
+      world.clock.advance(by: .seconds(2))
+      await eventually { lists == 2 }
+      #expect(lists == 2)
+    }
+  }
+
+  @Test func `never waits longer than the interval, however lately something changed`() async throws {
+    try await whileRunning {
+      await eventually { lists == 1 }
+      await world.clock.sleepers(1)
+      world.clock.advance(by: .seconds(29))
+      _ = try await insert([.orderSent, .created]) { $0.acceptedAt = world.now }
+      signal.raise()
+      await eventually { world.clock.untilNextDeadline == .seconds(1) }
+      #expect(world.clock.untilNextDeadline == .seconds(1))
+    }
+  }
+
+  @Test(arguments: [[InstanceEvent.orderSent], [.orderSent, .created], [.orderSent, .created, .destroyAsked]])
+  func `hurries for what is under way`(events: [InstanceEvent]) async throws {
+    _ = try await insert(events)
+    #expect(poller.status.interval == .seconds(2))
+  }
+
+  @Test func `hurries for a running machine only when it is unwanted, and never for what is gone`() async throws {
+    let row = try await insert([.orderSent, .created, .booted])
+    _ = try await insert([.orderSent, .refused])
+    #expect(poller.status.interval == .seconds(30))
+    _ = try await world.store.write { (tx) throws(StoreError) in
+      var row = row
+      row.desired = .destroyed
+      return try tx.update(&row)
+    }
+    #expect(poller.status.interval == .seconds(2))
+  }
+
+  @Test func `keeps the last list when the next one fails, says so, and tells nobody`() async throws {
+    world.market.change { $0.instances[MarketID(5)] = MarketInstance(id: MarketID(5)) }
+    await poller.poll()
+    let first = try #require(poller.observation)
+    world.market.change { state in
+      state.instances = [:]
+      state.failures[.list] = [.malformedAnswer(detail: "half")]
+    }
+    world.clock.advance(by: .seconds(30))
+    await poller.poll()
+    #expect(poller.observation?.startedAt == first.startedAt)
+    #expect(poller.observation?.instances.count == 1)
+    #expect(poller.status.error?.code == "malformed_answer")
+    #expect(poller.status.lastPollAt == first.startedAt)
+    #expect(observed.withLock { $0 } == 1)
+    await poller.poll()
+    #expect(poller.status.error == nil)
+    #expect(poller.observation?.instances.isEmpty == true)
+  }
+
+  @Test func `a list counts from the moment it was asked for, not from its answer`() async throws {
+    let before = world.now
+    await poller.poll()
+    #expect(poller.observation?.startedAt == before)
+  }
+}
