@@ -89,6 +89,23 @@ import Testing
     #expect(world.market.count(.create) == 2)
   }
 
+  @Test func `jobs that are posted together do not use up their attempts on each other's offers`() async throws {
+    let world = try World(offers: (1...30).map { .make(id: $0, dollars: 0.4 + Double($0) / 100) })
+    // What they all see: the list as it was before the first of them rented, as a cache shows it.
+    world.market.change { $0.showsRented = true }
+    world.shell.change { $0.endsAs = .ended(exitCode: 0) }
+    var ids: [ID<Job>] = []
+    for _ in 0..<24 { ids.append(try await world.submit { $0.maximumAttempts = 1 }) }
+    let ended = try await world.turn {
+      world.bootAll()
+      return try ids.allSatisfy { try world.job($0).state.isFinal }
+    }
+    #expect(ended)
+    #expect(try ids.filter { try world.job($0).exitCode != 0 } == [], "each had a machine")
+    #expect(world.market.count(.create) == 24, "no order for what another job has")
+    #expect(world.market.snapshot.instances.isEmpty)
+  }
+
   @Test func `a machine whose SSH stays deaf is replaced`() async throws {
     let world = try World()
     world.shell.change { $0.isReachable = false }

@@ -15,6 +15,8 @@ package final class InMemoryMarketplace: Marketplace {
     package var hidden: Set<MarketID> = []
     package var calls: [Call] = []
     package var attachedKeys: [MarketID: [String]] = [:]
+    /// Searches answer as from a list that is older than the rentals.
+    package var showsRented = false
     package var everCreated: [MarketID: String] = [:]
   }
 
@@ -67,7 +69,9 @@ package final class InMemoryMarketplace: Marketplace {
     let now = now()
     return state.withLock { state in
       let taken = Set(state.instances.values.compactMap(\.machineID))
-      return OfferListing(offers: state.offers.filter { query.admits($0) && !taken.contains($0.machineID) }, asOf: now)
+      return OfferListing(
+        offers: state.offers.filter { query.admits($0) && (state.showsRented || !taken.contains($0.machineID)) },
+        asOf: now)
     }
   }
 

@@ -97,7 +97,8 @@ extension InstanceReconciler {
     let wanted = query
     do throws(MarketplaceError) {
       let offers = wanted.selection.rank(try await marketplace.searchOffers(wanted).offers, for: wanted)
-      guard let next = offers.first else {
+      let held = heldOffers(choosingFor: row)
+      guard let next = offers.first(where: { !held.contains($0.id) }) ?? offers.first else {
         _ = await change(row, event: .refused) { row, _ in
           row.failure = Failure(code: "no_offers", detail: "All offers that fit were taken.", isRetryable: true)
         }
@@ -112,6 +113,17 @@ extension InstanceReconciler {
       // The order surely came to nothing; the next offer is looked for when the search works again.
       lastOrders.withLock { $0[row.id] = now() }
       _ = await change(row, event: .orderReturned) { row, _ in row.orderedAt = nil }
+    }
+  }
+
+  /// What is not worth an order because another instance of ours has it. None when the store cannot tell: the order is
+  /// then refused at worst.
+  private func heldOffers(choosingFor row: Instance) -> Set<Int64> {
+    do throws(StoreError) {
+      return try store.read { (r) throws(StoreError) in try r.heldOffers() }
+    } catch {
+      logger.error("instances cannot be read", metadata: metadata(row, ["error": "\(error)"]))
+      return []
     }
   }
 

@@ -11,19 +11,24 @@ extension JobDrive {
       var query = job.specification.resources.query
       query.excludedMachines.formUnion(job.failedMachines)
       let offers = query.selection.rank(try await context.marketplace.searchOffers(query).offers, for: query)
-      guard let offer = offers.first else { return await giveUp(job, .failed, try await explainNoOffers(query)) }
-      if let failure = job.priceProblem(of: offer) { return await giveUp(job, .failed, failure) }
-      return await rent(offer, query: query, for: job)
+      guard let best = offers.first else { return await giveUp(job, .failed, try await explainNoOffers(query)) }
+      if let failure = job.priceProblem(of: best) { return await giveUp(job, .failed, failure) }
+      return await rent(best, orElse: offers, query: query, for: job)
     } catch {
       return await searchFailed(job, error)
     }
   }
 
-  private func rent(_ offer: Offer, query: OfferQuery, for job: Job) async -> Progress {
+  /// Takes the first of `offers` that none of our instances holds, in the transaction that makes the row: jobs that were
+  /// posted together see one list, and would all order the best and use up their attempts on it. When all are held the
+  /// best is ordered all the same: the list may be older than the end of the instance that held it.
+  private func rent(_ best: Offer, orElse offers: [Offer], query: OfferQuery, for job: Job) async -> Progress {
     let owner = context.store.owner
     return await change(
       from: .queued, on: .placed,
       also: { (tx, job, now) throws(StoreError) in
+        let held = try tx.heldOffers()
+        let offer = offers.first { !held.contains($0.id) } ?? best
         let instance = Instance(for: job, offer: offer, query: query, owner: owner, at: now)
         try tx.insert(instance)
         job.instanceID = instance.id

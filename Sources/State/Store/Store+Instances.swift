@@ -22,6 +22,11 @@ extension StoreReader {
       """, [], decodeInstance)
   }
 
+  /// The offers behind live instances. Lists of offers may show them for a while; nobody can rent them again.
+  package func heldOffers() throws(StoreError) -> Set<Int64> {
+    Set(try liveInstances().map(\.order.offerID))
+  }
+
   /// Every machine that served a job, oldest first.
   package func instances(ofJob id: ID<Job>) throws(StoreError) -> [Instance] {
     try connection.all(
