@@ -60,11 +60,11 @@ extension Fleet {
   package func results(of id: ID<Job>) throws(FleetError) -> ResultsFile {
     let job = try job(id)
     guard let results = job.results else {
-      throw .conflict(
-        code: job.state.isFinal ? "no_results" : "not_collected_yet",
-        detail: job.state.isFinal
-          ? "The job ended as \(job.state.rawValue) without results."
-          : "The job is \(job.state.rawValue); its results are not collected yet.")
+      guard job.state.isFinal else {
+        throw .notYet(
+          code: "not_collected_yet", detail: "The job is \(job.state.rawValue); its results are not collected yet.")
+      }
+      throw .conflict(code: "no_results", detail: "The job ended as \(job.state.rawValue) without results.")
     }
     return ResultsFile(path: data.resultsPath(id), sizeBytes: results.sizeBytes, sha256: results.sha256)
   }

@@ -88,6 +88,8 @@ import Testing
     let early = try await world.call("GET", "/v1/jobs/\(id)/results")
     #expect(early.status == 409)
     #expect(try early.json["code"] == .string("not_collected_yet"))
+    #expect(try early.json["retryable"] == .bool(true), "it passes by itself")
+    #expect(early.header("retry-after") != nil)
     try await world.finish(id, results: Archives.good)
     let response = try await world.call("GET", "/v1/jobs/\(id)/results")
     #expect(response.status == 200 && response.body == Archives.good)

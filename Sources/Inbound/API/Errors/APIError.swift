@@ -82,6 +82,7 @@ extension Problem {
     switch error {
     case .notFound(let what): self.init(404, "not_found", "There is no such \(what).")
     case .conflict(let code, let detail): self.init(409, code, detail)
+    case .notYet(let code, let detail): self = .retryable(409, code, detail, after: 5)
     case .invalid(let errors): self = .invalid(errors)
     case .idempotencyMismatch:
       self.init(
