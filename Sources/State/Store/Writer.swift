@@ -150,9 +150,12 @@ private final class WriterThread: @unchecked Sendable {
       let isAlone = group.count == 1
       while let next = group.popFirst() {
         if let failure = try isAlone ? next.run(in: transaction) : runGuarded(next, in: transaction) {
+          // A full disk, for one, ends the whole transaction: what ran before in it is undone as well. Health knows before
+          // the caller does, who may look at it next.
+          let endedAll = !connection.isInTransaction
+          if endedAll { health.withLock { $0 = failure } }
           next.finish(failure)
-          // A full disk, for one, ends the whole transaction: what ran before in it is undone as well.
-          guard connection.isInTransaction else { throw failure }
+          if endedAll { throw failure }
         } else {
           written.append(next)
         }
