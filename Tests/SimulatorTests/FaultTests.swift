@@ -68,7 +68,7 @@ import Testing
 
   @Test(arguments: [
     #"{"kind": "nonsense"}"#, #"{"route": "nonsense"}"#, #"{"kind": "latency", "delay": -1}"#, #"{"nonsense": 1}"#,
-    #"{"kind": "limited", "form": "nonsense"}"#,
+    #"{"kind": "limited", "form": "nonsense"}"#, #"{"kind": "latency", "count": 1e300}"#,
   ])
   mutating func `a fault that makes no sense is refused with what would`(_ fault: String) throws {
     #expect(throws: ControlError.self) { try fixture.control("POST", "fault", fault) }

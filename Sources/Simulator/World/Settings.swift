@@ -111,7 +111,10 @@ struct ControlError: Error, Sendable, CustomStringConvertible {
 
 extension JSONValue {
   func seconds(_ name: String) throws(ControlError) -> Double {
-    guard let number = asNumber, number >= 0 else { throw ControlError("\"\(name)\" must be a number, 0 or more") }
+    // Bounded, so that it fits an Int where one is meant: a count, a status.
+    guard let number = asNumber, (0...1e9).contains(number) else {
+      throw ControlError("\"\(name)\" must be a number from 0 to 1e9")
+    }
     return number
   }
 
