@@ -5,7 +5,7 @@ import Glibc
 import HTTPServer
 import Store
 
-/// Runs what a command does; what stops it is told as a sentence for the person at the terminal, with exit code 1.
+/// Runs what a command does; what stops it is told as a sentence on standard error, with exit code 1.
 func explained(_ body: () async throws -> Void) async throws {
   do {
     try await body()
@@ -22,7 +22,8 @@ func explained(_ body: () async throws -> Void) async throws {
       case HTTPServerError.cannotStart: "the HTTP server ran out of threads or descriptors"
       default: "\(error)"
       }
-    print("vastd: \(sentence)")
+    let line = "vastd: \(sentence)\n"
+    _ = write(2, line, line.utf8.count)
     throw ExitCode.failure
   }
 }

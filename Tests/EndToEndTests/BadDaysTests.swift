@@ -154,6 +154,18 @@ import Testing
       #expect(program.output.contains(name), "\(program.output)")
     }
   }
+
+  @Test func `a configuration file that is no JSON is told in words and on standard error`() async throws {
+    let rig = try await Rig()
+    try write(Array(#"{"poll_interval_s": 5,"#.utf8), to: rig.folder + "/development.json")
+    let command = "unset VAST_API_KEY; VASTD_ENVIRONMENT=development VASTD_CONFIG_DIR=$PWD \"$0\" serve"
+    for (redirection, isTold) in [("2>&1", true), ("2>/dev/null", false)] {
+      let told = try run(
+        ["/bin/sh", "-c", "cd \(rig.folder) && \(command) \(redirection)", Program.path("vastd")], folder: rig.folder)
+      #expect(told.code == 1)
+      #expect(told.output.contains("at byte 22, a member name was expected") == isTold, "\(told.output)")
+    }
+  }
 }
 
 func write(_ bytes: [UInt8], to path: String) throws {

@@ -21,7 +21,7 @@ final class Program: Sendable {
     variables["PATH"] = variables["PATH"] ?? "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
     variables["HOME"] = variables["HOME"] ?? "/tmp"
     if let libraries = getenv("LD_LIBRARY_PATH") { variables["LD_LIBRARY_PATH"] = String(cString: libraries) }
-    let path = Self.folder + "/" + name
+    let path = Self.path(name)
     var argumentPointers = ([path] + arguments).map { strdup($0) } + [nil]
     var environmentPointers = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
     defer { for pointer in argumentPointers + environmentPointers { free(pointer) } }
@@ -53,6 +53,8 @@ final class Program: Sendable {
   }
 
   var output: String { (try? String(decoding: contents(of: outputPath), as: UTF8.self)) ?? "" }
+
+  static func path(_ name: String) -> String { folder + "/" + name }
 
   /// Where SwiftPM put the tests it put the programs too.
   private static let folder: String = {

@@ -73,3 +73,16 @@ package enum JSONError: Error, Hashable {
   case tooLarge(limit: Int)
   case duplicateName(String, offset: Int)
 }
+
+/// For a person who looks for the mistake in a file.
+extension JSONError: CustomStringConvertible {
+  package var description: String {
+    switch self {
+    case .malformed(let expected, let offset): "at byte \(offset), \(expected) was expected"
+    case .invalidUTF8(let offset): "not UTF-8 at byte \(offset)"
+    case .tooDeep(let limit, let offset): "deeper than \(limit) levels at byte \(offset)"
+    case .tooLarge(let limit): "larger than \(limit) bytes"
+    case .duplicateName(let name, let offset): "the name \"\(name)\" twice in one object, at byte \(offset)"
+    }
+  }
+}

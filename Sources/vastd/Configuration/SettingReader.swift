@@ -14,7 +14,7 @@ struct SettingReader {
   }
 
   mutating func problem(_ setting: Setting, _ detail: String) {
-    let origin = sources.values[setting].map { " (from \($0.origin))" } ?? ""
+    let origin = sources.values[setting].map { $0.origin == setting.variable ? "" : " (from \($0.origin))" } ?? ""
     problems.append("\(setting.variable)\(origin): \(detail)")
   }
 
