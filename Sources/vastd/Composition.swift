@@ -83,7 +83,7 @@ struct Composition: Sendable {
     instances = InstanceReconciler(
       store: store, marketplace: vast.fresh, shell: shell, observation: { poller.observation },
       settings: configuration.instanceSettings,
-      signals: InstanceSignals(instances: instanceSignal, jobs: jobNews, counted: counted), clock: ContinuousClock(),
+      signals: InstanceSignals(instances: instanceSignal, jobs: jobNews, counted: counted),
       now: currentTime, logger: logs.logger("instances"))
     var jobSettings = JobSettings()
     jobSettings.sshTimeout = configuration.sshTimeout

@@ -57,6 +57,27 @@ import Testing
     #expect(step(again, nil, after: .seconds(200)) == .wait, "no list is no information")
   }
 
+  @Test func `the same list twice is one witness that an order came to nothing`() throws {
+    let row = try instance(.orderSent) { row in
+      row.marketID = nil
+      row.absences = 1
+      row.absentSince = start + .seconds(200)
+    }
+    #expect(step(row, [], after: .seconds(200)) == .wait)
+    #expect(step(row, [], after: .seconds(202)) == .giveUpSearching)
+  }
+
+  @Test func `a destroy that came to nothing is asked for again, though lists hide the machine`() throws {
+    let row = try instance(.orderSent, .created, .booted, .destroyAsked) { row in
+      row.destroyAskedAt = start
+      row.lastSeenAt = start + .seconds(6)
+    }
+    let call = start + .seconds(1)
+    #expect(step(row, [], after: .seconds(8), lastDestroy: call) == .wait)
+    #expect(step(row, [], after: .seconds(11), lastDestroy: call) == .destroy)
+    #expect(step(row, [], after: .seconds(13), lastDestroy: start + .seconds(12)) == .confirmAbsence)
+  }
+
   @Test func `a list begun before the order left proves nothing`() throws {
     let row = try instance(.orderSent) { $0.marketID = nil }
     #expect(step(row, [], after: .seconds(-1)) == .wait)

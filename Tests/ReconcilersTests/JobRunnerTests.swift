@@ -1,4 +1,6 @@
+import Artifacts
 import Domain
+import Glibc
 import Reconcilers
 import Store
 import TestSupport
@@ -73,6 +75,83 @@ import Testing
     #expect(try world.job(id).state == .cancelled)
     #expect(world.market.snapshot.instances.isEmpty)
     if phase == .running { #expect(world.shell.snapshot.terminations >= 1) }
+  }
+
+  @Test func `a cancel that comes while offers are looked for rents nothing`() async throws {
+    let world = try World()
+    let id = ID<Job>(at: world.now)
+    world.market.change { $0.duringSearch = { try? await world.cancel(id) } }
+    try await world.insert(id)
+    let ended = try await world.turn { try world.job(id).state.isFinal }
+    #expect(ended)
+    #expect(try world.job(id).state == .cancelled)
+    #expect(try world.instances(of: id).isEmpty)
+    #expect(world.market.count(.create) == 0)
+  }
+
+  @Test func `a cancel does not wait for the pause after an order that came back`() async throws {
+    let world = try World()
+    world.market.change { $0.failures[.create] = Array(repeating: .rateLimited(retryAfter: nil), count: 50) }
+    let id = try await world.submit()
+    let cameBack = try await world.turn {
+      try world.market.count(.create) == 1 && world.instances(of: id).map(\.state) == [.requested]
+    }
+    #expect(cameBack)
+    _ = await world.turn(rounds: 5) { false }
+    #expect(world.market.count(.create) == 1, "no second order before the pause is over")
+    try await world.cancel(id)
+    let ended = try await world.turn(rounds: 6) { try world.job(id).state.isFinal }
+    #expect(ended)
+    #expect(world.market.count(.create) == 1)
+    #expect(try world.instances(of: id).map(\.state) == [.destroyed])
+  }
+
+  @Test func `an order that came back goes out again after its pause and does not count as an offer tried`()
+    async throws
+  {
+    let world = try World()
+    world.market.change { $0.failures[.create] = Array(repeating: .unavailable(detail: "down"), count: 7) }
+    let id = try await world.submit()
+    let ended = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(ended)
+    #expect(try world.job(id).attempt == 1)
+    #expect(try world.instances(of: id).map(\.offersTried) == [1])
+    #expect(world.market.count(.create) == 8)
+  }
+
+  @Test func `a queued job beyond the bound of active ones can still be cancelled`() async throws {
+    let world = try World(maximumActiveJobs: 1)
+    world.shell.change { $0.endsAs = nil }
+    let first = try await world.submit()
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(first).state == .running
+    }
+    let second = try await world.submit()
+    _ = await world.turn(rounds: 5) { false }
+    #expect(try world.job(second).attempt == 0, "one at a time")
+    try await world.cancel(second)
+    let ended = try await world.turn(rounds: 10) { try world.job(second).state.isFinal }
+    #expect(ended)
+    #expect(try world.job(second).state == .cancelled)
+    #expect(try world.job(first).state == .running)
+  }
+
+  @Test func `results that could not be brought back leave no half file`() async throws {
+    let world = try World()
+    let id = try await world.submit()
+    _ = try world.data.jobDirectory(id)
+    let partial = ResultsFile.partialPath(for: world.data.resultsPath(id))
+    try world.folder.write([1, 2, 3], to: partial)
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(try world.job(id).failure?.code == "results_lost")
+    #expect(access(partial, F_OK) != 0)
   }
 
   @Test func `a machine that does not start is destroyed and the next one is tried, up to the bound`() async throws {

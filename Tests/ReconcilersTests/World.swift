@@ -16,6 +16,7 @@ final class World: Sendable {
   let data: DataDirectory
   let jobNews = KeyedSignals<ID<Job>>()
   let instanceSignal = Signal()
+  private let settings: JobSettings
   private let life: Locked<Life>
 
   /// What a restart replaces.
@@ -26,14 +27,21 @@ final class World: Sendable {
     var jobs: JobRunner
   }
 
-  init(offers: [Offer] = [.make(id: 1, dollars: 0.4), .make(id: 2, dollars: 0.5), .make(id: 3, dollars: 0.6)]) throws {
+  init(
+    offers: [Offer] = [.make(id: 1, dollars: 0.4), .make(id: 2, dollars: 0.5), .make(id: 3, dollars: 0.6)],
+    maximumActiveJobs: Int = 200
+  ) throws {
+    var settings = JobSettings()
+    settings.maximumActiveJobs = maximumActiveJobs
+    self.settings = settings
     folder = try TemporaryFolder("world")
     let clock = clock
     market = InMemoryMarketplace(offers: offers, now: { clock.timestamp })
     data = try DataDirectory(path: folder.path)
     life = Locked(
       try Self.begin(
-        data: data, market: market, shell: shell, clock: clock, jobNews: jobNews, instanceSignal: instanceSignal))
+        data: data, market: market, shell: shell, clock: clock, jobNews: jobNews, instanceSignal: instanceSignal,
+        settings: settings))
   }
 
   var now: Timestamp { clock.timestamp }
@@ -42,7 +50,7 @@ final class World: Sendable {
 
   private static func begin(
     data: DataDirectory, market: InMemoryMarketplace, shell: ScriptedShell, clock: ManualClock,
-    jobNews: KeyedSignals<ID<Job>>, instanceSignal: Signal
+    jobNews: KeyedSignals<ID<Job>>, instanceSignal: Signal, settings: JobSettings
   ) throws -> Life {
     let now: @Sendable () -> Timestamp = { clock.timestamp }
     var logger = Logger(label: "test")
@@ -53,11 +61,11 @@ final class World: Sendable {
       now: now, logger: logger)
     let instances = InstanceReconciler(
       store: store, marketplace: market, shell: shell, observation: { poller.observation },
-      settings: InstanceSettings(), signals: InstanceSignals(instances: instanceSignal, jobs: jobNews), clock: clock,
+      settings: InstanceSettings(), signals: InstanceSignals(instances: instanceSignal, jobs: jobNews),
       now: now, logger: logger)
     let jobs = JobRunner(
       context: JobContext(
-        store: store, marketplace: market, shell: shell, data: data, settings: JobSettings(), jobNews: jobNews,
+        store: store, marketplace: market, shell: shell, data: data, settings: settings, jobNews: jobNews,
         logNews: KeyedSignals(), instances: instanceSignal, clock: clock, now: now, logger: logger))
     return Life(store: store, poller: poller, instances: instances, jobs: jobs)
   }
@@ -69,7 +77,8 @@ final class World: Sendable {
     await old.instances.close()
     await old.store.close()
     let new = try Self.begin(
-      data: data, market: market, shell: shell, clock: clock, jobNews: jobNews, instanceSignal: instanceSignal)
+      data: data, market: market, shell: shell, clock: clock, jobNews: jobNews, instanceSignal: instanceSignal,
+      settings: settings)
     life.withLock { $0 = new }
   }
 
@@ -93,12 +102,18 @@ final class World: Sendable {
   }
 
   func submit(_ edit: (inout JobSpecification) -> Void = { _ in }) async throws -> ID<Job> {
+    let id = ID<Job>(at: now)
+    try await insert(id, edit)
+    return id
+  }
+
+  /// A job whose id the test chose.
+  func insert(_ id: ID<Job>, _ edit: (inout JobSpecification) -> Void = { _ in }) async throws {
     var specification = JobSpecification(command: "true")
     specification.outputs = []
     edit(&specification)
-    let job = Job(id: ID(at: now), specification: specification, state: .queued, createdAt: now)
+    let job = Job(id: id, specification: specification, state: .queued, createdAt: now)
     try await store.write { (tx) throws(StoreError) in try tx.insert(job) }
-    return job.id
   }
 
   func job(_ id: ID<Job>) throws -> Job {

@@ -11,6 +11,8 @@ package final class InMemoryMarketplace: Marketplace {
     package var failures: [Call: [MarketplaceError]] = [:]
     /// The next creates happen and then answer this.
     package var lostAnswers: [MarketplaceError] = []
+    /// Runs within the next search, after its answer was made and before it is given.
+    package var duringSearch: (@Sendable () async -> Void)?
     /// Labels that lists do not show yet.
     package var hidden: Set<MarketID> = []
     package var calls: [Call] = []
@@ -67,12 +69,14 @@ package final class InMemoryMarketplace: Marketplace {
   package func searchOffers(_ query: OfferQuery) async throws(MarketplaceError) -> OfferListing {
     try begin(.search)
     let now = now()
-    return state.withLock { state in
+    let (listing, meanwhile) = state.withLock { state in
       let taken = Set(state.instances.values.compactMap(\.machineID))
-      return OfferListing(
-        offers: state.offers.filter { query.admits($0) && (state.showsRented || !taken.contains($0.machineID)) },
-        asOf: now)
+      let offers = state.offers.filter { query.admits($0) && (state.showsRented || !taken.contains($0.machineID)) }
+      defer { state.duringSearch = nil }
+      return (OfferListing(offers: offers, asOf: now), state.duringSearch)
     }
+    await meanwhile?()
+    return listing
   }
 
   package func gpuNames() async throws(MarketplaceError) -> [String] {

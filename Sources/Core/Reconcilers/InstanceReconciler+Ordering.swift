@@ -9,7 +9,7 @@ extension InstanceReconciler {
 
   /// Rents: write down that the order leaves, send it once, write down what came of it.
   func order(_ instance: Instance) async {
-    await pauseAfterLastOrder(of: instance.id)
+    _ = lastOrders.withLock { $0.removeValue(forKey: instance.id) }
     let sent = await change(instance, event: .orderSent, onlyIf: { $0.desired == .running }) { row, now in
       row.orderedAt = now
       row.offersTried += 1
@@ -37,11 +37,7 @@ extension InstanceReconciler {
       await tryNextOffer(for: row)
     case .rateLimited, .unavailable:
       // Surely nothing was made: the same order again after a pause.
-      lastOrders.withLock { $0[row.id] = now() }
-      _ = await change(row, event: .orderReturned) { row, _ in
-        row.orderedAt = nil
-        row.failure = nil
-      }
+      await giveBack(row)
     case .unknownOutcome, .malformedAnswer, .cancelled, .notFound:
       // It may exist. The row stays `creating`; complete lists will tell by the tag, and settling counts from here.
       _ = await change(row, event: nil) { row, now in row.orderedAt = now }
@@ -111,8 +107,7 @@ extension InstanceReconciler {
       }
     } catch {
       // The order surely came to nothing; the next offer is looked for when the search works again.
-      lastOrders.withLock { $0[row.id] = now() }
-      _ = await change(row, event: .orderReturned) { row, _ in row.orderedAt = nil }
+      await giveBack(row)
     }
   }
 
@@ -127,11 +122,18 @@ extension InstanceReconciler {
     }
   }
 
-  private func pauseAfterLastOrder(of id: ID<Instance>) async {
-    guard let last = lastOrders.withLock({ $0.removeValue(forKey: id) }) else { return }
-    let rest = last + Self.orderPause - now()
-    guard rest > .zero else { return }
-    do { try await clock.sleep(for: rest) } catch { return }
+  /// Surely nothing was made, and the offer may still be there: it does not count as tried.
+  private func giveBack(_ row: Instance) async {
+    lastOrders.withLock { $0[row.id] = now() }
+    _ = await change(row, event: .orderReturned) { row, _ in
+      row.orderedAt = nil
+      row.offersTried -= 1
+    }
+  }
+
+  /// Whether the last order came back a moment ago. Its pause is no sleep: whoever is unwanted meanwhile goes at once.
+  func isPausing(_ id: ID<Instance>) -> Bool {
+    lastOrders.withLock { $0[id] }.map { now() - $0 < Self.orderPause } ?? false
   }
 
   /// The row as it is now; nil when it cannot be read, and then nothing is sent.

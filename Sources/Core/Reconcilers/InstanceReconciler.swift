@@ -14,7 +14,6 @@ package final class InstanceReconciler: Reconciler {
   let observation: @Sendable () -> MarketObservation?
   let settings: InstanceSettings
   let signals: InstanceSignals
-  let clock: any Clock<Duration>
   let now: @Sendable () -> Timestamp
   let logger: Logger
   /// Calls to the provider under way, one per instance: creates wait for their turn and must not hold up a destroy.
@@ -28,7 +27,7 @@ package final class InstanceReconciler: Reconciler {
   package init(
     store: Store, marketplace: any Marketplace, shell: any RemoteShell,
     observation: @escaping @Sendable () -> MarketObservation?, settings: InstanceSettings, signals: InstanceSignals,
-    clock: any Clock<Duration>, now: @escaping @Sendable () -> Timestamp, logger: Logger
+    now: @escaping @Sendable () -> Timestamp, logger: Logger
   ) {
     self.store = store
     self.marketplace = marketplace
@@ -36,7 +35,6 @@ package final class InstanceReconciler: Reconciler {
     self.observation = observation
     self.settings = settings
     self.signals = signals
-    self.clock = clock
     self.now = now
     self.logger = logger
     watchedSince = now()
@@ -59,7 +57,7 @@ package final class InstanceReconciler: Reconciler {
         let plan = InstancePlan(
           for: instance, observation: observation, lastDestroyCall: lastDestroyCalls.withLock { $0[instance.id] },
           watchedSince: watchedSince, now: now(), settings: settings)
-        guard plan.step != .wait else { continue }
+        if plan.step == .wait || (plan.step == .create && isPausing(instance.id)) { continue }
         group.addTask { await self.perform(plan.step, on: instance, observation: observation) }
       }
       for await changed in group {
@@ -84,6 +82,7 @@ package final class InstanceReconciler: Reconciler {
     case .wait:
       return nil
     case .cancel:
+      _ = lastOrders.withLock { $0.removeValue(forKey: instance.id) }
       return await change(instance, event: .cancelled) { $0.destroyedAt = $1 }
     case .create:
       calls.start(instance.id) { await self.order(instance) }

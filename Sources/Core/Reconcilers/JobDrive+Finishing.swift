@@ -2,12 +2,13 @@ import Locking
 import Logging
 import Artifacts
 import Domain
+import Glibc
 import Store
 
 extension JobDrive {
   /// collecting → cleaning_up: brings the outputs home. The machine costs money meanwhile, so this has a bound.
-  func collect(_ job: Job) async -> Progress {
-    guard let instance = instance(of: job), let remote = RemoteJob(job, on: instance, context: context) else {
+  func collect(_ job: Job) async throws(StoreError) -> Progress {
+    guard let instance = try instance(of: job), let remote = RemoteJob(job, on: instance, context: context) else {
       return await loseResults(job, .machineGone)
     }
     switch await guarded({ await self.fetchResults(remote, job) }) {
@@ -44,6 +45,8 @@ extension JobDrive {
 
   /// The command's own failure, if any, tells more than the loss of its outputs.
   private func loseResults(_ job: Job, _ failure: Failure) async -> Progress {
+    // Up to a hundred gigabytes that nobody will ask for.
+    unlink(ResultsFile.partialPath(for: context.data.resultsPath(job.id)))
     let lost = Failure(
       code: "results_lost", detail: "The results could not be brought back: \(failure.detail)",
       isRetryable: failure.isRetryable)
@@ -51,10 +54,11 @@ extension JobDrive {
   }
 
   /// cleaning_up → the end: the instance is destroyed and proved gone, or kept where the caller asked for that.
-  func cleanUp(_ job: Job) async -> Progress {
+  func cleanUp(_ job: Job) async throws(StoreError) -> Progress {
     let outcome = job.outcome ?? .failed
     let keeps = outcome == .failed && job.specification.onFailure == .keep
-    if let instance = instance(of: job), !instance.state.isFinal {
+    let instance = try instance(of: job)
+    if let instance, !instance.state.isFinal {
       let keepable = keeps && instance.desired == .running && (instance.state == .running || instance.state == .loading)
       guard keepable else {
         if instance.desired != .destroyed {
@@ -66,7 +70,7 @@ extension JobDrive {
       }
       context.logger.notice("instance kept after failure", metadata: metadata(["instance_id": "\(instance.id)"]))
     }
-    let verifiedAt = instance(of: job)?.destroyedAt
+    let verifiedAt = instance?.destroyedAt
     return await change(
       from: .cleaningUp, on: outcome.event,
       also: { (tx, job, now) throws(StoreError) in

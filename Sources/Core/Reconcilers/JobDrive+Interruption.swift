@@ -1,4 +1,5 @@
 import Locking
+import Logging
 import Domain
 import Store
 
@@ -28,21 +29,29 @@ extension JobDrive {
     }
   }
 
-  /// Waits for what ends a step; nil when the task is cancelled because the service stops.
+  /// Waits for what ends a step; nil when the task is cancelled because the service stops. What cannot be read now is
+  /// looked at again: a store in trouble is no reason to end anything.
   private func interruption() async -> Interruption? {
     let signal = context.jobNews.signal(for: id)
     while !Task.isCancelled {
       let seen = signal.count
-      guard let job = read() else { return nil }
-      if let interruption = interruption(of: job) { return interruption }
-      await signal.wait(after: seen, upTo: nextLook(at: job), clock: context.clock)
+      var nextLook = Duration.seconds(1)
+      do throws(StoreError) {
+        if let job = read() {
+          if let interruption = try interruption(of: job) { return interruption }
+          nextLook = self.nextLook(at: job)
+        }
+      } catch {
+        context.logger.error("job's instance cannot be read", metadata: metadata(["error": "\(error)"]))
+      }
+      await signal.wait(after: seen, upTo: nextLook, clock: context.clock)
     }
     return nil
   }
 
-  func interruption(of job: Job) -> Interruption? {
+  func interruption(of job: Job) throws(StoreError) -> Interruption? {
     if job.isCancelRequested { return .cancelled }
-    if let lost = instance(of: job)?.lossForJob { return .machineLost(lost) }
+    if let lost = try instance(of: job)?.lossForJob { return .machineLost(lost) }
     guard job.state == .running else { return nil }
     if let end = job.deadline, context.now() >= end { return .timeUp }
     if let budget = job.specification.maximumCost, costNow(of: job) >= budget { return .overBudget }

@@ -3,16 +3,16 @@ import Store
 
 extension JobDrive {
   /// queued → provisioning: chooses an offer and writes the instance's row. The instance loop rents it.
-  func place(_ job: Job) async -> Progress {
+  func place(_ job: Job) async throws(StoreError) -> Progress {
     if job.isCancelRequested { return await giveUp(job, .cancelled, nil) }
     // One job never has two live instances: the last one must be proved gone first.
-    if let last = instance(of: job), !last.state.isFinal { return .waits(upTo: .seconds(60)) }
+    if let last = try instance(of: job), !last.state.isFinal { return .waits(upTo: .seconds(60)) }
     do throws(MarketplaceError) {
       var query = job.specification.resources.query
       query.excludedMachines.formUnion(job.failedMachines)
       let offers = query.selection.rank(try await context.marketplace.searchOffers(query).offers, for: query)
       guard let best = offers.first else { return await giveUp(job, .failed, try await explainNoOffers(query)) }
-      if let failure = job.priceProblem(of: best) { return await giveUp(job, .failed, failure) }
+      if let failure = job.usedUpBudget { return await giveUp(job, .failed, failure) }
       return await rent(best, orElse: offers, query: query, for: job)
     } catch {
       return await searchFailed(job, error)
@@ -25,7 +25,8 @@ extension JobDrive {
   private func rent(_ best: Offer, orElse offers: [Offer], query: OfferQuery, for job: Job) async -> Progress {
     let owner = context.store.owner
     return await change(
-      from: .queued, on: .placed,
+      // A cancel may have come while offers were looked for: then nothing is rented.
+      from: .queued, on: .placed, onlyIf: { !$0.isCancelRequested },
       also: { (tx, job, now) throws(StoreError) in
         let held = try tx.heldOffers()
         let offer = offers.first { !held.contains($0.id) } ?? best
@@ -57,7 +58,7 @@ extension JobDrive {
 
   private func pause(after error: MarketplaceError) -> Duration {
     switch error {
-    case .rateLimited(let wait?), .quotaExceeded(let wait?): min(wait, .seconds(300))
+    case .rateLimited(let wait?), .quotaExceeded(let wait?): max(.seconds(1), min(wait, .seconds(300)))
     case .quotaExceeded(nil): .seconds(300)
     default: context.settings.searchPause * 4
     }
@@ -94,8 +95,8 @@ extension JobDrive {
 }
 
 extension Job {
-  /// A job that may cost less than its first hour's minute on this offer is not begun.
-  fileprivate func priceProblem(of offer: Offer) -> Failure? {
+  /// Earlier attempts may have cost all that the job may cost.
+  fileprivate var usedUpBudget: Failure? {
     guard let budget = specification.maximumCost, cost >= budget else { return nil }
     return Failure(
       code: "max_cost_exceeded", detail: "The job has cost $\(cost.dollars), its bound is $\(budget.dollars).")

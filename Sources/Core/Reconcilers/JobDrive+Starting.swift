@@ -3,13 +3,13 @@ import Store
 
 extension JobDrive {
   /// provisioning → starting: waits for the instance to run, then for its SSH server to show itself.
-  func awaitInstance(_ job: Job) async -> Progress {
-    switch interruption(of: job) {
+  func awaitInstance(_ job: Job) async throws(StoreError) -> Progress {
+    switch try interruption(of: job) {
     case .cancelled: return await giveUp(job, .cancelled, nil)
     case .machineLost(let failure): return await failProvisioning(job, failure)
     case .timeUp, .overBudget, nil: break
     }
-    guard let instance = instance(of: job), instance.state == .running else { return .waits(upTo: .seconds(30)) }
+    guard let instance = try instance(of: job), instance.state == .running else { return .waits(upTo: .seconds(30)) }
     let timeout = context.settings.sshTimeout
     let candidates = instance.sshCandidates
     let shell = context.shell
@@ -44,8 +44,8 @@ extension JobDrive {
   }
 
   /// starting → running: checks the GPU, sends the inputs, starts the command once. Each step may be repeated.
-  func start(_ job: Job) async -> Progress {
-    guard let instance = instance(of: job), let remote = RemoteJob(job, on: instance, context: context) else {
+  func start(_ job: Job) async throws(StoreError) -> Progress {
+    guard let instance = try instance(of: job), let remote = RemoteJob(job, on: instance, context: context) else {
       return await failAttempt(job, .deafSSH(context.settings.sshTimeout))
     }
     switch await guarded({ await self.prepare(remote) }) {

@@ -1,11 +1,12 @@
 import Artifacts
 import Domain
 import Locking
+import Store
 
 extension JobDrive {
   /// running → collecting: follows the log until the command has ended, or its time, its money or its machine has.
-  func watch(_ job: Job) async -> Progress {
-    guard let instance = instance(of: job), let remote = RemoteJob(job, on: instance, context: context) else {
+  func watch(_ job: Job) async throws(StoreError) -> Progress {
+    guard let instance = try instance(of: job), let remote = RemoteJob(job, on: instance, context: context) else {
       return await giveUp(job, .failed, .machineGone)
     }
     switch await guarded({ await self.follow(remote, job) }) {

@@ -21,21 +21,31 @@ struct JobDrive: Sendable {
     while !Task.isCancelled {
       let seen = signal.count
       guard let job = read(), job.state.isActive else { return }
-      let progress = await step(job)
+      let progress = await stepOrWait(job)
       if case .waits(let span) = progress {
         await signal.wait(after: seen, upTo: span, clock: context.clock)
       }
     }
   }
 
-  private func step(_ job: Job) async -> Progress {
+  private func stepOrWait(_ job: Job) async -> Progress {
+    do throws(StoreError) {
+      return try await step(job)
+    } catch {
+      context.logger.error("job's instance cannot be read", metadata: metadata(["error": "\(error)"]))
+      return .waits(upTo: context.settings.retryPause)
+    }
+  }
+
+  /// Throws when the store cannot be read: an instance that cannot be looked up is not an instance that is gone.
+  private func step(_ job: Job) async throws(StoreError) -> Progress {
     switch job.state {
-    case .queued: await place(job)
-    case .provisioning: await awaitInstance(job)
-    case .starting: await start(job)
-    case .running: await watch(job)
-    case .collecting: await collect(job)
-    case .cleaningUp: await cleanUp(job)
+    case .queued: try await place(job)
+    case .provisioning: try await awaitInstance(job)
+    case .starting: try await start(job)
+    case .running: try await watch(job)
+    case .collecting: try await collect(job)
+    case .cleaningUp: try await cleanUp(job)
     case .awaitingApproval, .succeeded, .failed, .cancelled: .waits(upTo: .seconds(60))
     }
   }
@@ -51,20 +61,15 @@ struct JobDrive: Sendable {
     }
   }
 
-  func instance(of job: Job) -> Instance? {
+  func instance(of job: Job) throws(StoreError) -> Instance? {
     guard let instanceID = job.instanceID else { return nil }
-    do throws(StoreError) {
-      return try context.store.read { (r) throws(StoreError) in try r.instance(instanceID) }
-    } catch {
-      context.logger.error("instance cannot be read", metadata: metadata(["error": "\(error)"]))
-      return nil
-    }
+    return try context.store.read { (r) throws(StoreError) in try r.instance(instanceID) }
   }
 
-  /// One transaction: the row as it is now, if it still stands in `state`, the change, the move and its event.
-  /// `also` writes what belongs to the same change.
+  /// One transaction: the row as it is now, if it still stands in `state` and `condition` holds, the change, the move and
+  /// its event. `also` writes what belongs to the same change.
   func change(
-    from state: JobState, on event: JobEvent?,
+    from state: JobState, on event: JobEvent?, onlyIf condition: @escaping @Sendable (Job) -> Bool = { _ in true },
     also: @escaping @Sendable (StoreTransaction, inout Job, Timestamp) throws(StoreError) -> Void,
     _ mutate: @escaping @Sendable (inout Job, Timestamp) -> Void = { _, _ in }
   ) async -> Progress {
@@ -72,7 +77,7 @@ struct JobDrive: Sendable {
     let id = id
     do throws(StoreError) {
       let change = try await context.store.write { (tx) throws(StoreError) -> JobChange? in
-        guard var job = try tx.job(id), job.state == state else { return nil }
+        guard var job = try tx.job(id), job.state == state, condition(job) else { return nil }
         let before = job
         mutate(&job, now)
         if let event {

@@ -21,10 +21,10 @@ package final class JobRunner: Reconciler {
     do throws(StoreError) {
       let jobs = try context.store.read { (r) throws(StoreError) in try r.activeJobs() }
       outcome.examined = jobs.count
-      // What has a machine goes first, whatever its priority: it costs money.
-      let begun = jobs.filter { $0.state != .queued }
-      let queued = jobs.filter { $0.state == .queued }
-      for job in (begun + queued).prefix(context.settings.maximumActiveJobs) {
+      // What has a machine goes first, whatever its priority: it costs money. What is to be cancelled waits for nobody.
+      let begun = jobs.filter { $0.state != .queued || $0.isCancelRequested }
+      let queued = jobs.filter { $0.state == .queued && !$0.isCancelRequested }
+      for job in begun + queued.prefix(max(0, context.settings.maximumActiveJobs - begun.count)) {
         let drive = JobDrive(id: job.id, context: context)
         if tasks.start(job.id, { await drive.run() }) { outcome.changed += 1 }
       }
@@ -100,7 +100,7 @@ package struct JobSettings: Sendable {
   package var terminationGrace = Duration.seconds(10)
   /// Between two tries of something that the network broke.
   package var retryPause = Duration.seconds(1)
-  /// A search that failed is tried again after this, doubled up to a minute.
+  /// A search that was given up is made again after this; one that failed, after four times as long.
   package var searchPause = Duration.seconds(2)
   /// Jobs under way at once; the rest stay queued. Each holds an SSH process of 1.3 MB.
   package var maximumActiveJobs = 200

@@ -97,6 +97,8 @@ private struct Planner {
     guard let orderedAt = instance.orderedAt, let observation, observation.startedAt > orderedAt else { return .wait }
     if let found = observation.instance(tagged: instance.tag) { return .adopt(found) }
     let unknownSince = max(orderedAt, watchedSince ?? orderedAt)
+    // The same list twice is one witness.
+    if instance.absences > 0, observation.startedAt <= instance.absentSince ?? orderedAt { return .wait }
     let isSettled = observation.startedAt - unknownSince >= settings.settlingTime
     return isSettled && instance.absences >= 1 ? .giveUpSearching : .noteAbsence
   }
@@ -184,10 +186,12 @@ private struct Planner {
 
   func finishDestroying(_ observation: MarketObservation?, lastCall: Timestamp?) -> InstancePlan.Step {
     guard let id = instance.marketID, let askedAt = instance.destroyAskedAt else { return .destroy }
+    let isDue = lastCall.map { now - $0 >= settings.destroyRetry } ?? true
+    // Lists lack it, and yet a read after the last call showed it: that call came to nothing.
+    if let seenAt = instance.lastSeenAt, seenAt > lastCall ?? askedAt { return isDue ? .destroy : .wait }
     if let observation, observation.startedAt > (lastCall ?? askedAt), observation.instances[id] == nil {
       return observation.startedAt > (instance.absentSince ?? askedAt) ? .confirmAbsence : .wait
     }
-    guard let lastCall else { return .destroy }
-    return now - lastCall >= settings.destroyRetry ? .destroy : .wait
+    return isDue ? .destroy : .wait
   }
 }

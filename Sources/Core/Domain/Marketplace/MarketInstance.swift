@@ -28,7 +28,7 @@ package struct MarketInstance: Sendable, Hashable {
   /// When the contract was made, not the last boot.
   package var startedAt: Timestamp?
   package var directAddress: SSHAddress?
-  /// The proxy of the provider; `proxyIsShifted` tells that its port is to be tried plus one as well.
+  /// The proxy of the provider; with some images its server is a port further, see `Instance.sshCandidates`.
   package var proxyAddress: SSHAddress?
 
   package init(id: MarketID) { self.id = id }
