@@ -200,6 +200,9 @@ func fault<R>(of body: () async throws -> R) async throws -> FleetError? {
 
 extension FleetError {
   var conflictCode: String? {
-    if case .conflict(let code, _) = self { code } else { nil }
+    switch self {
+    case .conflict(let code, _), .notYet(let code, _): code
+    default: nil
+    }
   }
 }
