@@ -15,6 +15,9 @@ enum MachineKind: String, CaseIterable, Sendable, CustomStringConvertible {
   /// Those that this system can play; busybox is not everywhere.
   static var present: [MachineKind] { allCases.filter { $0.program.map { access($0, X_OK) == 0 } ?? true } }
 
+  /// busybox's tar has no list of what to leave out.
+  var canLeaveOut: Bool { self != .busybox }
+
   private var program: String? {
     switch self {
     case .system: nil

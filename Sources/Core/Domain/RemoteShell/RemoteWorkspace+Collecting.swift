@@ -5,6 +5,8 @@ extension RemoteWorkspace {
   /// Writes a tar.gz of the outputs to stdout, which the caller directs into a file, and names on stderr what is not there;
   /// see `missingOutputs`. The log is always in it as `job_output.log`. Links stay links. Streams: needs no room on disk.
   ///
+  /// Sockets, devices, setuid files and links that lead out of the folder are left out and named like what is missing.
+  ///
   /// - Parameter outputs: paths below the job's folder; `*` and `?` match as in a shell, all else is taken literally.
   package func collect(outputs: [String]) throws(InvalidInput) -> RemoteCommand {
     var script =
@@ -28,9 +30,33 @@ extension RemoteWorkspace {
         """
     }
     script += """
+      x=$d/left_out; : >"$x"
+      leave() { printf 'vastd-missing %s\\n' "$1" >&2; printf '%s\\n' "$1" >>"$x"; }
+      # What would get the whole archive refused is left out and named: no file at all, setuid, a link that leads outside.
+      # busybox's tar cannot leave anything out.
+      w=; ! tar --version 2>/dev/null | grep -q GNU || w=1
+      case "$w $*" in *' -'*|' '*) w= ;; *)
+        find "$@" ! -type d '(' ! -type f -o -perm -4000 -o -perm -2000 ')' | while IFS= read -r f; do
+          [ -L "$f" ] || { leave "$f"; continue; }
+          t=$(readlink "$f"); n=0; s=$(printf %s "$f" | tr -cd /)
+          while :; do
+            case $t in
+              ../*) t=${t#../}; n=$((n + 1)) ;;
+              ./*) t=${t#./} ;;
+              ..) t=; n=$((n + 1)) ;;
+              *) break ;;
+            esac
+          done
+          case $t in
+            /*|../*|*/../*|*/..) leave "$f" ;;
+            *) [ "$n" -le ${#s} ] || leave "$f" ;;
+          esac
+        done ;;
+      esac
+      [ -z "$w" ] || w='--anchored --no-wildcards -X'
       gz=gzip; ! command -v pigz >/dev/null 2>&1 || gz=pigz
       exec 4>&1
-      e=$({ { tar -cf - -- "$@"; echo $? >&3; } | $gz -1 >&4; } 3>&1)
+      e=$({ { tar -cf - $w ${w:+"$x"} -- "$@"; echo $? >&3; } | $gz -1 >&4; } 3>&1)
       [ "$e" = 0 ] || [ "$e" = 1 ] || fail \(Refusal.inputOutput.rawValue) "tar ended with $e"
 
       """
