@@ -96,11 +96,21 @@ struct Composition: Sendable {
     let account = AccountKeeper(
       marketplace: vast.fresh, shell: shell, seen: { metrics.credit.set($0.credit.dollars) },
       logger: logs.logger("account"))
+    let orphans = OrphanSweeper(
+      store: store, marketplace: vast.fresh, observation: { poller.observation },
+      counted: { event in
+        counted(event)
+        metrics.orphans.counter("found").increment()
+      },
+      destroyed: { metrics.orphans.counter("destroyed").increment() }, now: currentTime,
+      logger: logs.logger("orphans"))
     drivers = [
       ReconcilerDriver(
         instances, signal: instanceSignal, period: .seconds(5), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
         jobs, signal: jobSignal, period: .seconds(5), clock: ContinuousClock(), logger: logs.logger("driver")),
+      ReconcilerDriver(
+        orphans, signal: Signal(), period: .seconds(15), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
         account, signal: Signal(), period: .seconds(300), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(

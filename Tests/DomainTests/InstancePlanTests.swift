@@ -173,4 +173,27 @@ import Testing
     #expect(step(once, [], after: .seconds(2), lastDestroy: start) == .wait, "the same list does not count twice")
     #expect(step(once, [], after: .seconds(3), lastDestroy: start) == .confirmAbsence)
   }
+
+  @Test func `a row answers for its own machine while either lives, and for one without a number while it orders`()
+    throws
+  {
+    let (own, other) = (MarketID(7), MarketID(8))
+    let creating = try instance(.orderSent) { $0.marketID = nil }
+    #expect(creating.claims(own), "the search by tag will adopt it")
+    let live: [[InstanceEvent]] = [
+      [.orderSent, .created], [.orderSent, .created, .booted], [.orderSent, .created, .booted, .stopSeen],
+      [.orderSent, .created, .vanished], [.orderSent, .created, .destroyAsked],
+    ]
+    for events in live {
+      var row = try instance()
+      for event in events { try row.apply(event) }
+      #expect(row.claims(own))
+      #expect(!row.claims(other), "a second rental under one tag")
+    }
+    for row in [
+      try instance(.orderSent, .neverCreated), try instance(.orderSent, .created, .destroyAsked, .goneProven),
+    ] {
+      #expect(!row.claims(own))
+    }
+  }
 }

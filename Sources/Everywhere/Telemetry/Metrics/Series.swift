@@ -21,6 +21,7 @@ package final class Metrics: Sendable {
   package let jobs: GaugeFamily
   package let jobPhaseDuration: HistogramFamily
   package let events: CounterFamily
+  package let orphans: CounterFamily
   /// Marked after each complete list of instances.
   package let pollLag: ElapsedGauge
 
@@ -73,6 +74,8 @@ package final class Metrics: Sendable {
     jobPhaseDuration = list.histograms(
       "vastd_job_phase_duration_seconds", labels: ["phase"], .phase, "How long jobs stayed in each phase.")
     events = list.counters("vastd_events_total", labels: ["type"], "Events recorded by type.")
+    orphans = list.counters(
+      "vastd_orphans_total", labels: ["action"], "Instances with our tag and without a row: found, destroyed.")
     pollLag = list.elapsed(
       "vastd_poll_lag_seconds", now: now, "Time since the last complete list of instances from Vast.")
 

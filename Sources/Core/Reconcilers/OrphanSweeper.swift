@@ -1,0 +1,132 @@
+package import Domain
+import Locking
+package import Logging
+package import Store
+
+/// Finds machines that bear our tag and that no row claims, tells of them, and destroys them after a grace period: the last
+/// step of "how a rental survives anything". An answer can come later than any settling time, and money flows all the same.
+///
+/// What it knows of orphans is in memory: a restart only begins the grace again. Their cost is not in the ledger, whose
+/// lines belong to rows that live; Vast's own charges name them by label.
+package final class OrphanSweeper: Reconciler {
+  package let name = "orphans"
+
+  /// From the first list that shows it to its destruction. Our own rows are written within milliseconds of an answer; the
+  /// rest is for a person who reads the event and wants to object by relabelling it.
+  package static let grace = Duration.seconds(120)
+  /// A destroy that was accepted and not done is asked for again after this long.
+  private static let destroyRetry = Duration.seconds(30)
+
+  private struct Sighting: Sendable {
+    var firstListedAt: Timestamp
+    var destroyAskedAt: Timestamp?
+  }
+
+  private let store: Store
+  private let marketplace: any Marketplace
+  private let observation: @Sendable () -> MarketObservation?
+  private let counted: @Sendable (FleetEvent) -> Void
+  private let destroyed: @Sendable () -> Void
+  private let now: @Sendable () -> Timestamp
+  private let logger: Logger
+  private let sightings = Locked<[MarketID: Sighting]>([:])
+
+  /// - Parameters:
+  ///   - counted: told each event that was recorded.
+  ///   - destroyed: told each destroy that the provider accepted.
+  package init(
+    store: Store, marketplace: any Marketplace, observation: @escaping @Sendable () -> MarketObservation?,
+    counted: @escaping @Sendable (FleetEvent) -> Void = { _ in }, destroyed: @escaping @Sendable () -> Void = {},
+    now: @escaping @Sendable () -> Timestamp, logger: Logger
+  ) {
+    self.store = store
+    self.marketplace = marketplace
+    self.observation = observation
+    self.counted = counted
+    self.destroyed = destroyed
+    self.now = now
+    self.logger = logger
+  }
+
+  package func activate() async -> Outcome {
+    var outcome = Outcome()
+    guard let observation = observation() else { return outcome }
+    let orphans: [MarketID: InstanceTag]
+    do throws(StoreError) {
+      orphans = try findOrphans(in: observation)
+    } catch {
+      logger.error("orphans cannot be told", metadata: ["error": "\(error)"])
+      outcome.failures = 1
+      return outcome
+    }
+    outcome.examined = observation.instances.count
+    sightings.withLock { sightings in sightings = sightings.filter { orphans[$0.key] != nil } }
+    for (id, tag) in orphans.sorted(by: { $0.key < $1.key }) where !Task.isCancelled {
+      switch await sweep(id, tag, listedAt: observation.startedAt) {
+      case true?: outcome.changed += 1
+      case false?: outcome.failures += 1
+      case nil: break
+      }
+    }
+    return outcome
+  }
+
+  private func findOrphans(in observation: MarketObservation) throws(StoreError) -> [MarketID: InstanceTag] {
+    var orphans: [MarketID: InstanceTag] = [:]
+    for seen in observation.instances.values {
+      guard let tag = seen.tag(of: store.owner) else { continue }
+      let row = try store.read { (reader) throws(StoreError) in try reader.instance(tag.instanceID) }
+      if row?.claims(seen.id) != true { orphans[seen.id] = tag }
+    }
+    return orphans
+  }
+
+  /// True when something was done about it, false when that failed, nil when its time has not come.
+  private func sweep(_ id: MarketID, _ tag: InstanceTag, listedAt: Timestamp) async -> Bool? {
+    guard let sighting = sightings.withLock({ $0[id] }) else {
+      guard await report(id, tag) else { return false }
+      sightings.withLock { $0[id] = Sighting(firstListedAt: listedAt) }
+      return true
+    }
+    guard listedAt - sighting.firstListedAt >= Self.grace else { return nil }
+    if let askedAt = sighting.destroyAskedAt, now() - askedAt < Self.destroyRetry { return nil }
+    return await destroy(id, tag)
+  }
+
+  private func report(_ id: MarketID, _ tag: InstanceTag) async -> Bool {
+    let event = FleetEvent(
+      type: "instance.orphan_found", subject: tag.instanceID.rawValue, instanceID: tag.instanceID, at: now(),
+      data: ["provider_id": id.description])
+    do throws(StoreError) {
+      try await store.write { (tx) throws(StoreError) in try tx.append(event) }
+    } catch {
+      logger.error("orphan cannot be recorded", metadata: metadata(id, tag, ["error": "\(error)"]))
+      return false
+    }
+    counted(event)
+    logger.warning("orphan found", metadata: metadata(id, tag))
+    return true
+  }
+
+  /// A list may be old and a label may have been changed: a direct read has the last word on whose machine it is.
+  private func destroy(_ id: MarketID, _ tag: InstanceTag) async -> Bool? {
+    do throws(MarketplaceError) {
+      let seen = try await marketplace.readInstance(id)
+      guard seen?.tag(of: store.owner) == tag else { return nil }
+      sightings.withLock { $0[id]?.destroyAskedAt = now() }
+      try await marketplace.destroy(id)
+    } catch {
+      if error == .notFound { return nil }
+      logger.error(
+        "orphan not destroyed", metadata: metadata(id, tag, ["code": "\(error.code)", "error": "\(error.detail)"]))
+      return false
+    }
+    destroyed()
+    logger.warning("orphan destroyed", metadata: metadata(id, tag))
+    return true
+  }
+
+  private func metadata(_ id: MarketID, _ tag: InstanceTag, _ more: Logger.Metadata = [:]) -> Logger.Metadata {
+    more.merging(["instance_id": "\(tag.instanceID)", "provider_id": "\(id)"]) { $1 }
+  }
+}
