@@ -196,4 +196,16 @@ import Testing
       #expect(!row.claims(own))
     }
   }
+
+  @Test func `SSH is looked for where the provider says and nowhere beside`() throws {
+    let direct = SSHAddress(host: "192.0.2.7", port: 40_022)
+    let proxy = SSHAddress(host: "ssh5.example", port: 17_000)
+    let row = try instance(.orderSent, .created, .booted) { row in
+      row.directAddress = direct
+      row.proxyAddress = proxy
+    }
+    #expect(row.sshCandidates == [direct, proxy])
+    let odd = try instance(.orderSent, .created, .booted) { $0.proxyAddress = SSHAddress(host: "-oX", port: 22) }
+    #expect(odd.sshCandidates.isEmpty)
+  }
 }

@@ -24,14 +24,9 @@ extension Instance {
     errorSightings = tellsTrouble ? errorSightings + 1 : 0
   }
 
-  /// Where its SSH server may be, best first: direct, the proxy, and the proxy's next port, which some images use.
-  package var sshCandidates: [SSHAddress] {
-    var addresses = [directAddress, proxyAddress].compactMap { $0 }
-    if let proxyAddress, proxyAddress.port < .max {
-      addresses.append(SSHAddress(host: proxyAddress.host, port: proxyAddress.port + 1))
-    }
-    return addresses.filter(\.isPlausible)
-  }
+  /// Where its SSH server may be, best first: direct, then the proxy. Nothing is guessed beside them: the proxy's other
+  /// ports lead to other people's machines, which must not be shown our inputs and secrets.
+  package var sshCandidates: [SSHAddress] { [directAddress, proxyAddress].compactMap { $0 }.filter(\.isPlausible) }
 
   /// The GPUs' part of the price: what stops flowing when the machine stops.
   package var gpuPerHour: Money {

@@ -28,7 +28,7 @@ package struct MarketInstance: Sendable, Hashable {
   /// When the contract was made, not the last boot.
   package var startedAt: Timestamp?
   package var directAddress: SSHAddress?
-  /// The proxy of the provider; with some images its server is a port further, see `Instance.sshCandidates`.
+  /// The proxy of the provider, with the port that leads to this instance.
   package var proxyAddress: SSHAddress?
 
   package init(id: MarketID) { self.id = id }
