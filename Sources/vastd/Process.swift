@@ -15,9 +15,13 @@ func processEnvironment() -> [String: String] {
   return variables
 }
 
+/// The wall clock as it was at the start, carried on by the monotonic one: a step of the wall clock must neither end a
+/// settling time early nor stall one.
 func currentTime() -> Timestamp {
-  Timestamp(microseconds: csystem_realtime_ns() / 1000)
+  Timestamp(microseconds: (startOfClock + csystem_monotonic_ns()) / 1000)
 }
+
+private let startOfClock = csystem_realtime_ns() - csystem_monotonic_ns()
 
 /// Secrets leave the environment once read, so that neither `/proc/PID/environ` of a child nor a crash report shows them.
 func forgetSecrets() {

@@ -10,7 +10,11 @@ struct Configuration: Sendable {
     var port: UInt16
 
     /// Only this machine can reach it.
-    var isLoopback: Bool { host == "127.0.0.1" || host == "::1" || host == "localhost" || host.hasPrefix("127.") }
+    var isLoopback: Bool {
+      var address = in_addr()
+      if inet_pton(AF_INET, host, &address) == 1 { return UInt32(bigEndian: address.s_addr) >> 24 == 127 }
+      return host == "::1" || host == "localhost"
+    }
   }
 
   enum Key: Sendable, Hashable {
