@@ -45,7 +45,7 @@ import Testing
     }
   }
 
-  @Test func `a job costs at most twelve calls to Vast of its own`() async throws {
+  @Test func `a job costs six calls to Vast, and a list for each half second that something changes`() async throws {
     let rig = try await Rig(settings: ["--boot", "1", "--ssh-delay", "0.5"])
     // The idle poll is not the job's.
     try await rig.startVastd(["VASTD_POLL_INTERVAL_S": "600"])
