@@ -222,7 +222,7 @@ let package = Package(
     .testTarget(
       name: "TelemetryTests",
       dependencies: [
-        "Telemetry", "JSON", "Locking", .product(name: "Logging", package: "swift-log"),
+        "Telemetry", "JSON", "Locking", "CSystem", .product(name: "Logging", package: "swift-log"),
       ],
       path: "Tests/TelemetryTests", swiftSettings: strict),
     .testTarget(

@@ -2,6 +2,7 @@ import CSystem
 import Glibc
 import HTTPServer
 import JSON
+import Locking
 
 /// Turns requests into calls of the world and answers into responses.
 struct SimulatorHandler: RequestHandler {
@@ -40,7 +41,7 @@ struct SimulatorHandler: RequestHandler {
     }
     log(head, route: route.name, status: reply.answer.status)
     if reply.delay > 0 {
-      do { try await Task.sleep(for: .seconds(reply.delay)) } catch { return response(.gatewayTimeout) }
+      do { try await ContinuousClock().pause(for: .seconds(reply.delay)) } catch { return response(.gatewayTimeout) }
     }
     return response(reply.answer)
   }

@@ -1,4 +1,5 @@
 import JSON
+import Locking
 import TestSupport
 import Testing
 
@@ -50,7 +51,7 @@ import Testing
     // The idle poll is not the job's.
     try await rig.startVastd(["VASTD_POLL_INTERVAL_S": "600"])
     await eventually { (try? await rig.control("GET", "requests").json["total"]) != .integer(0) }
-    try await Task.sleep(for: .milliseconds(500))
+    try await ContinuousClock().pause(for: .milliseconds(500))
     try await rig.control("DELETE", "requests")
     let begun = ContinuousClock.now
     let id = try await rig.submit(#"{"command": "true"}"#)

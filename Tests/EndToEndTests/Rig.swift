@@ -141,7 +141,7 @@ final class Rig: Sendable {
       guard ContinuousClock.now < end else {
         throw Fault("\(id) is not \(states): \(job.bodyText)\n\(try vastd.output.suffix(6000))")
       }
-      try await Task.sleep(for: .milliseconds(50))
+      try await ContinuousClock().pause(for: .milliseconds(50))
     }
   }
 

@@ -10,7 +10,7 @@ import Testing
     Task {
       for byte in Array(text.utf8) {
         guard await client.send([byte]) == 1, !Task.isCancelled else { return }
-        do { try await Task.sleep(for: .milliseconds(50)) } catch { return }
+        do { try await ContinuousClock().pause(for: .milliseconds(50)) } catch { return }
       }
     }
   }
@@ -113,7 +113,7 @@ import Testing
         while !ended {
           do {
             ended = try await slow.some(seconds: 5).isEmpty
-            try await Task.sleep(for: .milliseconds(100))
+            try await ContinuousClock().pause(for: .milliseconds(100))
           } catch {
             return
           }
@@ -130,7 +130,7 @@ import Testing
     let cancelled = Locked(false)
     let handler = TestHandler { _ in
       .respondLater(bodyLimit: 0) { _ in
-        do { try await Task.sleep(for: .seconds(60)) } catch { cancelled.withLock { $0 = true } }
+        do { try await ContinuousClock().pause(for: .seconds(60)) } catch { cancelled.withLock { $0 = true } }
         return .text("too late")
       }
     }

@@ -51,7 +51,7 @@ import Testing
         if head.path == "/stubborn" {
           await withCheckedContinuation { continuation in stubborn.withLock { $0 = continuation } }
         } else {
-          do { try await Task.sleep(for: .seconds(60)) } catch { cancelled.withLock { $0 += 1 } }
+          do { try await ContinuousClock().pause(for: .seconds(60)) } catch { cancelled.withLock { $0 += 1 } }
         }
         return .text("late")
       }
@@ -90,7 +90,7 @@ import Testing
         }
       case "/long":
         .respondLater(bodyLimit: 0) { _ in
-          do { try await Task.sleep(for: .seconds(60)) } catch { return .text("cancelled") }
+          do { try await ContinuousClock().pause(for: .seconds(60)) } catch { return .text("cancelled") }
           return .text("long")
         }
       default: .respond(bodyLimit: 100) { _ in .text("now") }

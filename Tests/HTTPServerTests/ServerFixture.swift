@@ -80,7 +80,7 @@ func eventually(within seconds: Double = 20, _ condition: () -> Bool) async -> B
   while ContinuousClock.now < end {
     if condition() { return true }
     await Task.yield()
-    do { try await Task.sleep(for: .milliseconds(2)) } catch { return condition() }
+    do { try await ContinuousClock().pause(for: .milliseconds(2)) } catch { return condition() }
   }
   return condition()
 }

@@ -24,7 +24,7 @@ import Testing
         }
       case "/long":
         return .respondLater(bodyLimit: 1000) { _ in
-          do { try await Task.sleep(for: .seconds(60)) } catch { return .text("cancelled") }
+          do { try await ContinuousClock().pause(for: .seconds(60)) } catch { return .text("cancelled") }
           return .text("long")
         }
       case "/upload":

@@ -42,7 +42,7 @@ import Testing
     let handler = TestHandler { _ in
       .respondLater(bodyLimit: 0) { _ in
         running.withLock { $0 += 1 }
-        do { try await Task.sleep(for: .seconds(60)) } catch { cancelled.withLock { $0 += 1 } }
+        do { try await ContinuousClock().pause(for: .seconds(60)) } catch { cancelled.withLock { $0 += 1 } }
         return .text("nobody hears this")
       }
     }
@@ -80,7 +80,7 @@ import Testing
           await Task.yield()
           return .text("short")
         }
-        do { try await Task.sleep(for: .seconds(60)) } catch { cancelled.withLock { $0 = true } }
+        do { try await ContinuousClock().pause(for: .seconds(60)) } catch { cancelled.withLock { $0 = true } }
         return .text("long")
       }
     }

@@ -1,6 +1,7 @@
 import CSystem
 import Domain
 import Glibc
+import Locking
 import SSHShell
 import TestSupport
 
@@ -51,7 +52,7 @@ final class World: Sendable {
 func eventually(_ condition: () async throws -> Bool) async rethrows -> Bool {
   for _ in 0..<1000 {
     if try await condition() { return true }
-    try? await Task.sleep(for: .milliseconds(10))
+    try? await ContinuousClock().pause(for: .milliseconds(10))
   }
   return false
 }

@@ -38,8 +38,7 @@ enum Program {
   /// The end to read from and the end to write to; neither is handed on to programs by itself.
   static func makePipe() throws -> [Int32] {
     var ends: [Int32] = [-1, -1]
-    guard pipe(&ends) == 0 else { throw ProcessFailure(description: "no pipe") }
-    for end in ends { csystem_set_cloexec(end) }
+    guard csystem_pipe(&ends) == 0 else { throw ProcessFailure(description: "no pipe") }
     return ends
   }
 

@@ -1,10 +1,12 @@
+import CSystem
 import Glibc
 import JSON
 import Logging
 import Telemetry
 import Testing
 
-/// A log that writes into a pipe which the test reads.
+/// A log that writes into a pipe which the test reads. No program that another test starts inherits the pipe: it would hold it
+/// open, and the test, which reads to the end on one of the few threads of the pool, would wait for it.
 struct CapturedLog {
   let logs: Logs
   private let readEnd: Int32
@@ -15,7 +17,7 @@ struct CapturedLog {
 
   init(level: Logger.Level = .trace, format: LogFormat = .json, time: Int64 = time) {
     var ends: [Int32] = [0, 0]
-    precondition(pipe(&ends) == 0)
+    precondition(csystem_pipe(&ends) == 0)
     (readEnd, writeEnd) = (ends[0], ends[1])
     logs = Logs(level: level, format: format, descriptor: writeEnd, now: { time })
   }

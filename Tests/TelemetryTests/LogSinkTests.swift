@@ -1,3 +1,4 @@
+import CSystem
 import Glibc
 import JSON
 import Locking
@@ -26,7 +27,7 @@ import Testing
 
   @Test func `a reader that stopped costs lines, never time, and the loss is told`() throws {
     var ends: [Int32] = [0, 0]
-    try #require(pipe(&ends) == 0)
+    try #require(csystem_pipe(&ends) == 0)
     let (readEnd, writeEnd) = (ends[0], ends[1])
     let logs = Logs(level: .info, format: .json, descriptor: writeEnd, capacity: 64 << 10)
     let logger = logs.logger("t")
@@ -56,7 +57,7 @@ import Testing
   @Test func `a destination that is gone does not hang the program`() throws {
     signal(SIGPIPE, SIG_IGN)
     var ends: [Int32] = [0, 0]
-    try #require(pipe(&ends) == 0)
+    try #require(csystem_pipe(&ends) == 0)
     close(ends[0])
     let logs = Logs(level: .info, format: .json, descriptor: ends[1])
     logs.logger("t").info("m")

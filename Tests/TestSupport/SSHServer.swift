@@ -112,7 +112,7 @@ package final class SSHServer: Sendable {
     for _ in 0..<1000 {
       if listenerPID != nil { return }
       if log.contains("Cannot bind any address") { break }
-      try await Task.sleep(for: .milliseconds(5))
+      try await ContinuousClock().pause(for: .milliseconds(5))
     }
     if log.contains("Address already in use") { throw PortTaken() }
     throw SSHServerError("sshd did not start: " + log)

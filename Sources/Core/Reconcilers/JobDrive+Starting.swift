@@ -1,4 +1,5 @@
 import Domain
+import Locking
 import Store
 
 extension JobDrive {
@@ -88,7 +89,7 @@ extension JobDrive {
   }
 
   func pause(_ span: Duration) async {
-    do { try await context.clock.sleep(for: span) } catch { return }
+    do { try await context.clock.pause(for: span) } catch { return }
   }
 
   /// What an interruption means while a command may not yet, or may already, have been started.

@@ -4,7 +4,7 @@ extension Signal {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.wait(after: seen) }
       group.addTask {
-        do { try await clock.sleep(for: span) } catch { return }
+        do { try await clock.pause(for: span) } catch { return }
       }
       await group.next()
       group.cancelAll()

@@ -75,7 +75,12 @@ func readStream(
   switch taken {
   case .bytes(let count): return count
   case .finished: return Int(CMHD_STREAM_END)
-  case .broken: return Int(CMHD_STREAM_ERROR)
+  case .broken:
+    // Told of an error here, the library calls the connection closed but forgets it until its idle timeout, descriptor and
+    // all: 0.9.75 leaves it out of the epoll set and of the list that it cleans up. So the socket is shut instead, behind
+    // what is queued on it, and the body "ended": the library finds out when it sends the end, which nobody can receive.
+    _ = csystem_shutdown_both(source.connection.descriptor)
+    return Int(CMHD_STREAM_END)
   case .suspended:
     // The stream may be pushed to already; the library looks only after this returns.
     source.connection.watchForHangup()

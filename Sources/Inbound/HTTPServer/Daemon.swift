@@ -81,7 +81,7 @@ final class Daemon: @unchecked Sendable {
   /// A look every 2 ms, and only while draining. The sleep ends early when the task is cancelled, which a drain ignores.
   private static func pause() async {
     do {
-      try await Task.sleep(for: .milliseconds(2))
+      try await ContinuousClock().pause(for: .milliseconds(2))
     } catch {
       await Task.yield()
     }

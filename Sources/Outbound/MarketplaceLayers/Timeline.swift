@@ -1,3 +1,5 @@
+import Locking
+
 /// A clock as two plain functions: how far it is, and waiting. An `any Clock` gives moments that cannot be compared.
 struct Timeline: Sendable {
   /// Since the timeline was made.
@@ -7,6 +9,6 @@ struct Timeline: Sendable {
   init(_ clock: some Clock<Duration>) {
     let start = clock.now
     elapsed = { start.duration(to: clock.now) }
-    sleep = { try await clock.sleep(for: $0) }
+    sleep = { try await clock.pause(for: $0) }
   }
 }
