@@ -4,14 +4,18 @@ package import Domain
 extension Fleet {
   /// The offers that fit, ranked by the query's selection.
   package func searchOffers(_ query: OfferQuery) async throws(FleetError) -> OfferListing {
-    var listing = try await market { () async throws(MarketplaceError) in try await offers.searchOffers(query) }
-    listing.offers = query.selection.rank(listing.offers, for: query)
-    return listing
+    if let listing = cachedOffers(query) { return listing }
+    return ranked(
+      try await market { () async throws(MarketplaceError) in try await offers.searchOffers(query) }, for: query)
   }
 
   /// The same from a fresh cache, without waiting; nil when the marketplace must be asked.
   package func cachedOffers(_ query: OfferQuery) -> OfferListing? {
-    guard let listing = peekOffers(query) else { return nil }
+    peekOffers(query).map { ranked($0, for: query) }
+  }
+
+  /// A listing in its order, sorted once as long as the cache gives the same one.
+  private func ranked(_ listing: OfferListing, for query: OfferQuery) -> OfferListing {
     if let kept = rankings.withLock({ $0[query] }), kept.source == listing { return kept.ranked }
     var ranked = listing
     ranked.offers = query.selection.rank(listing.offers, for: query)

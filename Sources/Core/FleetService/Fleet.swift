@@ -44,6 +44,9 @@ package final class Fleet: Sendable {
 
   var isDraining: Bool { draining.withLock { $0 } }
 
+  /// How often rows were written since the start: while it stays the same, so does every answer that was made of rows alone.
+  package var commits: UInt64 { store.commits }
+
   func read<R>(_ body: (StoreReader) throws(StoreError) -> R) throws(FleetError) -> R {
     do throws(StoreError) {
       return try store.read(body)

@@ -1,13 +1,20 @@
 import CMicrohttpd
 import CSystem
 import Glibc
+import Synchronization
 
 // What the library calls. Global functions: a closure literal could silently be inferred to belong to an actor.
 
 func callbacks(for core: Unmanaged<ServerCore>) -> cmhd_callbacks {
   cmhd_callbacks(
-    server: core.toOpaque(), connected: connectionOpened, disconnected: connectionClosed, request_line: requestLineRead,
+    server: core.toOpaque(), accepts: mayConnect, connected: connectionOpened, disconnected: connectionClosed, request_line: requestLineRead,
     request: requestCalled, completed: requestCompleted)
+}
+
+private func mayConnect(_ server: UnsafeMutableRawPointer?) -> Int32 {
+  guard let server else { return 0 }
+  let core = Unmanaged<ServerCore>.fromOpaque(server).takeUnretainedValue()
+  return core.isDraining.load(ordering: .relaxed) ? 0 : 1
 }
 
 private func connectionOpened(

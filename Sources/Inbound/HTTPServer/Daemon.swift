@@ -11,11 +11,9 @@ final class Daemon: @unchecked Sendable {
   private let pointer: OpaquePointer
   private let callbackTable: UnsafeMutablePointer<cmhd_callbacks>
   private let core: Unmanaged<ServerCore>
-  private let listener: Int32
 
-  /// nil when the library could not start. The listening descriptor stays the caller's then, and becomes ours otherwise.
+  /// nil when the library could not start. The listening descriptor stays the caller's then, and becomes the library's otherwise.
   init?(core: ServerCore, listener: Int32) {
-    self.listener = listener
     self.core = Unmanaged.passRetained(core)
     callbackTable = .allocate(capacity: 1)
     callbackTable.initialize(to: callbacks(for: self.core))
@@ -43,10 +41,8 @@ final class Daemon: @unchecked Sendable {
   }
 
   func drain(_ core: ServerCore, grace: Duration) async {
+    // Who connects from now on is hung up on at once.
     core.isDraining.store(true, ordering: .sequentiallyConsistent)
-    cmhd_quiesce(pointer)
-    // Those who wait in the listen queue learn at once that nobody will come. The number stays taken until the daemon is gone.
-    _ = csystem_shutdown_both(listener)
     for connection in core.table.all { connection.waiting.withLock { $0.stream }?.cut() }
 
     let clock = ContinuousClock()
@@ -61,16 +57,30 @@ final class Daemon: @unchecked Sendable {
       for connection in core.table.all { connection.giveUp() }
       await Daemon.pause()
     }
+    await closeConnections(core)
     await stop()
     core.watch.stop()
   }
+
+  /// Leaves the library nothing to do when it is stopped: 0.9.75 that is stopped while it refuses a request by itself, such as
+  /// a head that is too large, reads the answer that it did not make any more, and the process dies.
+  private func closeConnections(_ core: ServerCore) async {
+    let clock = ContinuousClock()
+    let end = clock.now.advanced(by: Daemon.closingTime)
+    while core.table.count > 0, clock.now < end {
+      for connection in core.table.all { core.table.whileOpen(connection) { _ = csystem_shutdown_both($0) } }
+      await Daemon.pause()
+    }
+  }
+
+  /// Shut sockets are closed within a turn of the library's loop; a client that goes on sending may hold its own longer.
+  private static let closingTime = Duration.seconds(1)
 
   /// Stopping joins the library's threads, which must not hold up the cooperative pool.
   private func stop() async {
     await withCheckedContinuation { continuation in
       startThread(name: "http-stop") {
         cmhd_stop(self.pointer)
-        close(self.listener)
         self.callbackTable.deallocate()
         self.core.release()
         continuation.resume()

@@ -50,7 +50,7 @@ package final class HTTPServer: Sendable {
   /// Requests whose headers were read and whose answer is not through.
   package var requestsInFlight: Int { core.inFlight.load(ordering: .relaxed) }
 
-  /// Stops accepting connections; refuses requests on open ones with 503; cuts streams after what they have queued; lets
+  /// Hangs up on whoever connects from now on; refuses requests on open ones with 503; cuts streams after what they have queued; lets
   /// other answers finish for up to `grace`, then cancels their handlers and answers for them; stops the daemon. Safe to
   /// call again: later calls wait for the first.
   package func drain(grace: Duration) async {

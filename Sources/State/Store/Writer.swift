@@ -1,6 +1,7 @@
 import Domain
 import Glibc
 import Locking
+import Synchronization
 
 /// The one thread that writes.
 ///
@@ -17,19 +18,26 @@ final class Writer: Sendable {
   private let queue: WriteQueue
   private let health: Locked<StoreError?>
   private let isProbing = Locked(false)
+  private let committed: CommitCount
 
   /// Takes the connection over: no other thread touches it from here on.
   init(connection: any SQLConnection, dialect: Dialect, changes: Signal, now: @escaping @Sendable () -> Timestamp) {
     let queue = WriteQueue()
     let health = Locked<StoreError?>(nil)
+    let committed = CommitCount()
     let thread = WriterThread(
-      connection: connection, dialect: dialect, queue: queue, health: health, changes: changes, now: now)
+      connection: connection, dialect: dialect, queue: queue, health: health, committed: committed, changes: changes,
+      now: now)
     self.queue = queue
     self.health = health
+    self.committed = committed
     startThread(name: "store-writer") { thread.run() }
   }
 
   deinit { queue.stop() }
+
+  /// Transactions that were committed so far.
+  var commits: UInt64 { committed.count.load(ordering: .acquiring) }
 
   /// Why the last commit failed, until one succeeds.
   var lastFailure: StoreError? { health.withLock { $0 } }
@@ -65,6 +73,10 @@ final class Writer: Sendable {
       queue.stop { continuation.resume() }
     }
   }
+}
+
+private final class CommitCount: Sendable {
+  let count = Atomic<UInt64>(0)
 }
 
 /// A write on its way through the writer's thread.
@@ -113,19 +125,21 @@ private final class WriterThread: @unchecked Sendable {
   private let dialect: Dialect
   private let queue: WriteQueue
   private let health: Locked<StoreError?>
+  private let committed: CommitCount
   private let changes: Signal
   private let now: @Sendable () -> Timestamp
   /// Deleted secrets are still in the files.
   private var mustErase = false
 
   init(
-    connection: any SQLConnection, dialect: Dialect, queue: WriteQueue, health: Locked<StoreError?>, changes: Signal,
-    now: @escaping @Sendable () -> Timestamp
+    connection: any SQLConnection, dialect: Dialect, queue: WriteQueue, health: Locked<StoreError?>,
+    committed: CommitCount, changes: Signal, now: @escaping @Sendable () -> Timestamp
   ) {
     self.connection = connection
     self.dialect = dialect
     self.queue = queue
     self.health = health
+    self.committed = committed
     self.changes = changes
     self.now = now
   }
@@ -169,6 +183,8 @@ private final class WriterThread: @unchecked Sendable {
       for write in written { write.finish(error) }
       return
     }
+    // Before anybody is told: who knows of the write and asks must not get an answer from before it.
+    committed.count.wrappingAdd(1, ordering: .releasing)
     health.withLock { $0 = nil }
     if transaction.hasDeletedSecrets { mustErase = true }
     for write in written { write.finish(nil) }

@@ -7,6 +7,13 @@ int cmhd_is_supported(void) { return MHD_VERSION == 0x00097500 && strcmp(MHD_get
 
 const char *cmhd_version(void) { return MHD_get_version(); }
 
+static enum MHD_Result on_accept(void *cls, const struct sockaddr *address, socklen_t length) {
+  (void)address;
+  (void)length;
+  const struct cmhd_callbacks *callbacks = cls;
+  return callbacks->accepts(callbacks->server) ? MHD_YES : MHD_NO;
+}
+
 static void on_connection(
     void *cls, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode code) {
   const struct cmhd_callbacks *callbacks = cls;
@@ -46,7 +53,7 @@ struct MHD_Daemon *cmhd_start(const struct cmhd_options *options, const struct c
   void *cls = (void *)callbacks;
   // Without MHD_USE_ERROR_LOG the library is silent; with it, it prints a line for each client that leaves.
   return MHD_start_daemon(
-      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, on_request, cls,
+      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, on_accept, cls, on_request, cls,
       MHD_OPTION_LISTEN_SOCKET, options->listen_descriptor,
       MHD_OPTION_THREAD_POOL_SIZE, options->threads,
       MHD_OPTION_CONNECTION_LIMIT, options->connection_limit,
@@ -59,7 +66,6 @@ struct MHD_Daemon *cmhd_start(const struct cmhd_options *options, const struct c
       MHD_OPTION_END);
 }
 
-void cmhd_quiesce(struct MHD_Daemon *daemon) { MHD_quiesce_daemon(daemon); }
 void cmhd_stop(struct MHD_Daemon *daemon) { MHD_stop_daemon(daemon); }
 void cmhd_suspend(struct MHD_Connection *connection) { MHD_suspend_connection(connection); }
 void cmhd_resume(struct MHD_Connection *connection) { MHD_resume_connection(connection); }

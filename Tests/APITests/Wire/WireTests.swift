@@ -1,5 +1,6 @@
 import Domain
 import FleetService
+import HTTPServer
 import JSON
 import Testing
 
@@ -23,7 +24,7 @@ import Testing
     specification.registryLogin = RegistryLogin(server: "ghcr.io", user: "ada", password: "canary-password")
     let job = Job.make(specification)
     let rendered = JobJSON.render(job)
-    for bytes in [rendered.item, rendered.whole] {
+    for bytes in [rendered.item, rendered.whole.withUnsafeBytes { Array($0) }] {
       let text = String(decoding: bytes, as: UTF8.self)
       #expect(!text.contains("canary"))
       #expect(text.contains(#""secrets":{"HF_TOKEN":"***"}"#))
@@ -33,9 +34,12 @@ import Testing
   }
 
   @Test func `a job's page is its item and its history`() throws {
-    let rendered = JobJSON.render(Job.make(JobSpecification(command: "c")))
+    let job = Job.make(JobSpecification(command: "c"))
+    let rendered = JobJSON.render(job)
     let item = try rendered.item.parsed()
-    let whole = try rendered.whole.parsed()
+    let kept = rendered.whole.withUnsafeBytes { Array($0) }
+    #expect(kept == JobJSON.whole(job), "kept or written anew, a page is the same")
+    let whole = try kept.parsed()
     #expect(whole.members.dropLast(2) == item.members[...])
     #expect(whole.members.suffix(2).map(\.name) == ["attempts", "phases"])
     #expect(Set(whole.members.map(\.name)).count == whole.members.count, "no name stands twice")

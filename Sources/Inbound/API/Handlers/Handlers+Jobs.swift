@@ -20,29 +20,32 @@ extension Handlers {
     return call.json(JobJSON.plan(plan))
   }
 
-  /// The versions of a page come from an index; the JSON of those that did not change is kept.
+  /// The versions of a page come from an index; the JSON of those that did not change is kept. The count of commits is read
+  /// first, so that what is kept under it is never older than that.
   func listJobs(_ call: Call) throws(APIError) -> Response {
+    let commits = fleet.commits
+    let target = call.head.rawTarget
+    if let bytes = jobAnswers.page(target, commits: commits) { return call.json(.shared(bytes)) }
     let list = try ListInput<JobFilter>(call.head, cursors)
     let versions = try asking { () throws(FleetError) in try fleet.jobVersions(list.filter, list.page) }
-    let key = JobAnswers.PageKey(scope: list.scope, page: list.page)
-    if let bytes = jobAnswers.page(key, versions.items) { return call.json(.shared(bytes)) }
-    let items = try asking { () throws(FleetError) in try renderedItems(versions.items) }
+    if let bytes = jobAnswers.page(target, versions.items, commits: commits) { return call.json(.shared(bytes)) }
+    let items = try asking { () throws(FleetError) in try renderedItems(versions.items, commits) }
     let next = versions.next.map { cursors.encode($0, scope: list.scope) }
     let bytes = SharedBytes(ListJSON.page(items, next: next))
-    jobAnswers.keep(bytes, key, versions.items)
+    jobAnswers.keep(bytes, target, versions.items, commits: commits)
     return call.json(.shared(bytes))
   }
 
   private func renderedItems(
-    _ versions: [JobVersion]
+    _ versions: [JobVersion], _ commits: UInt64
   ) throws(FleetError) -> [[UInt8]] {
     var items: [[UInt8]] = []
     items.reserveCapacity(versions.count)
     for version in versions {
-      if let kept = jobAnswers.rendered(version.id, version: version.version) {
+      if let kept = jobAnswers.rendered(version.id, version: version.version, commits: commits) {
         items.append(kept.item)
       } else {
-        items.append(jobAnswers.rendered(try fleet.job(version.id)).item)
+        items.append(jobAnswers.rendered(try fleet.job(version.id), commits: commits).item)
       }
     }
     return items
@@ -51,9 +54,12 @@ extension Handlers {
   func getJob(_ call: Call) throws(APIError) -> Response {
     try refuseQuery(call)
     let id = try id(call, Job.self)
+    let commits = fleet.commits
+    if let kept = jobAnswers.rendered(id, commits: commits) { return call.json(.shared(kept.whole)) }
     let version = try asking { () throws(FleetError) in try fleet.jobVersion(id) }
-    if let kept = jobAnswers.rendered(id, version: version) { return call.json(kept.whole) }
-    return call.json(jobAnswers.rendered(try asking { () throws(FleetError) in try fleet.job(id) }).whole)
+    if let kept = jobAnswers.rendered(id, version: version, commits: commits) { return call.json(.shared(kept.whole)) }
+    let job = try asking { () throws(FleetError) in try fleet.job(id) }
+    return call.json(.shared(jobAnswers.rendered(job, commits: commits).whole))
   }
 
   func approveJob(_ call: Call) async throws(APIError) -> Response {

@@ -1,5 +1,6 @@
 import Domain
 import FleetService
+import HTTPServer
 import JSON
 
 /// A job as callers see it. Secrets show their names only, a registry login lacks its password.
@@ -14,7 +15,15 @@ enum JobJSON {
     return RenderedJob(item: writer.bytes, history: history.bytes)
   }
 
-  static func whole(_ job: Job) -> [UInt8] { render(job).whole }
+  /// A job's own page.
+  static func whole(_ job: Job) -> [UInt8] {
+    var writer = JSONWriter(capacity: 2048)
+    writer.object { writer in
+      writer.members(of: job)
+      writer.history(of: job)
+    }
+    return writer.bytes
+  }
 
   static func plan(_ plan: JobPlan) -> [UInt8] {
     var writer = JSONWriter(capacity: 4096)
@@ -74,12 +83,12 @@ struct RenderedJob: Sendable {
   /// An item of a list.
   let item: [UInt8]
   /// The item with its history: the job's own page.
-  let whole: [UInt8]
+  let whole: SharedBytes
 
   /// Both are objects, not empty.
   init(item: [UInt8], history: [UInt8]) {
     self.item = item
-    whole = item.dropLast() + [UInt8(ascii: ",")] + history.dropFirst()
+    whole = SharedBytes(item.dropLast() + [UInt8(ascii: ",")] + history.dropFirst())
   }
 }
 

@@ -16,6 +16,8 @@ struct MHD_Response;
 struct cmhd_callbacks {
   /// Handed to `connected`; kept by the caller until cmhd_stop returns.
   void *server;
+  /// Whether a connection that was just made may stay; 0 closes it at once.
+  int (*accepts)(void *server);
   /// A connection was accepted. The result is the context of every later call for it.
   void *(*connected)(void *server, struct MHD_Connection *connection, int descriptor, const struct sockaddr *address);
   /// The connection is over; its descriptor is closed after this returns.
@@ -43,11 +45,13 @@ struct cmhd_options {
 int cmhd_is_supported(void);
 const char *cmhd_version(void);
 
-/// NULL when the daemon could not start (threads, descriptors). `callbacks` must outlive the daemon.
+/// NULL when the daemon could not start (threads, descriptors); else the listening descriptor is its own. `callbacks` must
+/// outlive the daemon.
 struct MHD_Daemon *cmhd_start(const struct cmhd_options *options, const struct cmhd_callbacks *callbacks);
-/// No new connections from now on; the listening descriptor stays open and is the caller's.
-void cmhd_quiesce(struct MHD_Daemon *daemon);
-/// Closes every connection and joins the threads. A suspended connection here aborts the process.
+/// Closes every connection and the listening descriptor, and joins the threads. A suspended connection here aborts the process.
+///
+/// There is no way here to MHD_quiesce_daemon: with a pool of threads it and the pool race for taking the listening descriptor
+/// out of the pool's epoll set, and whoever comes second aborts the process (0.9.75, daemon.c:5531).
 void cmhd_stop(struct MHD_Daemon *daemon);
 
 /// Only on the connection's thread, inside a callback.
