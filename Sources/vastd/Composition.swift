@@ -136,7 +136,7 @@ struct Composition: Sendable {
 extension Configuration {
   /// While something is expected to change: two seconds at Vast's pace, and never more often than a simulator can tell.
   fileprivate var busyPollInterval: Duration {
-    .microseconds(Int64(max(0.5, min(2 * pacing, 60)) * 1_000_000))
+    .microseconds(Int64(max(0.75, min(2 * pacing, 60)) * 1_000_000))
   }
 
   fileprivate var instanceSettings: InstanceSettings {

@@ -24,8 +24,9 @@ extension Connection {
       pending.settle(.answer(await work()), cancelling: false)
       _ = core.tasks.wrappingSubtract(1, ordering: .sequentiallyConsistent)
     }
-    if let outcome = pending.take() { return deliver(outcome) }
+    // Before the outcome is taken: it may be the watching thread's, whose client left while the handler still works.
     pending.remember(task)
+    if let outcome = pending.take() { return deliver(outcome) }
     core.suspend(handle)
     if !pending.suspended() { core.resume(handle) }
     watchForHangup()

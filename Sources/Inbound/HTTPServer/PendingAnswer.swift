@@ -50,7 +50,8 @@ final class PendingAnswer: Sendable {
     if !settled, case .answer(let response) = outcome { response.discard() }
   }
 
-  /// Remembers the handler's task, so that it can be cancelled. A task that was settled around is cancelled now.
+  /// Remembers the handler's task, so that it can be cancelled. A task that was settled around is cancelled now, and so is one
+  /// that settled by itself, which is over.
   func remember(_ task: Task<Void, Never>) {
     let settled = state.withLock { state in
       state.task = task
