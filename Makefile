@@ -1,5 +1,7 @@
 .DEFAULT_GOAL := help
-.PHONY: help build test run sim demo format lint verify state-machines bench-http bench-idle bench-job clean setup
+SEED ?= 1
+KILLS ?= 300
+.PHONY: help build test chaos run sim demo format lint verify state-machines bench-http bench-idle bench-job clean setup
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +20,9 @@ run: build ## Run vastd on 127.0.0.1:8080 (VAST_API_KEY names the account)
 
 sim: build ## Run the simulator of Vast on 127.0.0.1:8090
 	@mkdir -p .sim && .build/debug/vast-sim --listen 127.0.0.1:8090 --dir .sim
+
+chaos: build ## Try to break the invariants: all failpoints, then KILLS (300) random kills from SEED (1); about 20 minutes
+	@scripts/chaos points --seed $(SEED) && scripts/chaos kills --seed $(SEED) --kills $(KILLS)
 
 demo: setup ## Run one whole job against the simulator, step by step
 	@scripts/demo

@@ -29,7 +29,7 @@ let package = Package(
       dependencies: [
         "HTTPServer", "API", "Domain", "FleetService", "Reconcilers", "Store", "SQLiteDriver", "Artifacts",
         "MarketplaceLayers", "VastMarketplace", "HTTPClient", "SSHShell", "Telemetry", "JSON",
-        "Locking", "CSystem",
+        "Locking", "Failpoints", "CSystem",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -77,7 +77,7 @@ let package = Package(
     // State: what it remembers.
     .target(
       name: "Store",
-      dependencies: ["Domain", "JSON", "Locking"],
+      dependencies: ["Domain", "JSON", "Locking", "Failpoints"],
       path: "Sources/State/Store",
       resources: [.embedInCode("Migrations/V0001_main_job.sqlite.sql")],
       swiftSettings: strict),
@@ -90,14 +90,14 @@ let package = Package(
     // The files it keeps beside the database: uploads, logs, results.
     .target(
       name: "Artifacts",
-      dependencies: ["Domain", "CArchive", "CCrypto", "CSystem", "Locking"],
+      dependencies: ["Domain", "CArchive", "CCrypto", "CSystem", "Locking", "Failpoints"],
       path: "Sources/State/Artifacts",
       swiftSettings: strict),
 
     // Outbound: what it commands.
     .target(
       name: "MarketplaceLayers",
-      dependencies: ["Domain", "Telemetry", "Locking"],
+      dependencies: ["Domain", "Telemetry", "Locking", "Failpoints"],
       path: "Sources/Outbound/MarketplaceLayers",
       swiftSettings: strict),
     .target(
@@ -112,7 +112,7 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "SSHShell",
-      dependencies: ["Domain", "CSystem", "Locking"],
+      dependencies: ["Domain", "CSystem", "Locking", "Failpoints"],
       path: "Sources/Outbound/SSHShell",
       swiftSettings: strict),
 
@@ -123,6 +123,9 @@ let package = Package(
       path: "Sources/Everywhere/Telemetry",
       swiftSettings: strict),
     .target(name: "JSON", dependencies: [], path: "Sources/Everywhere/JSON", swiftSettings: strict),
+    .target(
+      name: "Failpoints", dependencies: ["CSystem", "Locking"], path: "Sources/Everywhere/Failpoints",
+      swiftSettings: strict),
     .target(
       name: "Locking", dependencies: ["CSystem"], path: "Sources/Everywhere/Locking",
       swiftSettings: strict),
@@ -227,6 +230,9 @@ let package = Package(
       path: "Tests/TelemetryTests", swiftSettings: strict),
     .testTarget(
       name: "LockingTests", dependencies: ["Locking", "TestSupport"], path: "Tests/LockingTests",
+      swiftSettings: strict),
+    .testTarget(
+      name: "FailpointsTests", dependencies: ["Failpoints", "Locking", "TestSupport"], path: "Tests/FailpointsTests",
       swiftSettings: strict),
     .testTarget(
       name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests", swiftSettings: strict),

@@ -59,6 +59,7 @@ struct Composition: Sendable {
     client = vast.client
     let shell = try OpenSSHShell(.init(dataDirectory: data.path))
     self.shell = shell
+    let remote = FaultingShell(shell)
 
     // Who tells whom.
     let instanceSignal = Signal()
@@ -81,7 +82,7 @@ struct Composition: Sendable {
       clock: ContinuousClock(), now: currentTime, logger: logs.logger("poller"))
     self.poller = poller
     instances = InstanceReconciler(
-      store: store, marketplace: vast.fresh, shell: shell, observation: { poller.observation },
+      store: store, marketplace: vast.fresh, shell: remote, observation: { poller.observation },
       settings: configuration.instanceSettings,
       signals: InstanceSignals(instances: instanceSignal, jobs: jobNews, counted: counted),
       now: currentTime, logger: logs.logger("instances"))
@@ -89,12 +90,12 @@ struct Composition: Sendable {
     jobSettings.sshTimeout = configuration.sshTimeout
     jobs = JobRunner(
       context: JobContext(
-        store: store, marketplace: vast.fresh, shell: shell, data: data, settings: jobSettings, jobNews: jobNews,
+        store: store, marketplace: vast.fresh, shell: remote, data: data, settings: jobSettings, jobNews: jobNews,
         logNews: logNews, instances: instanceSignal,
         finishedPhase: { metrics.jobPhaseDuration.histogram($0).observe($1) }, counted: counted,
         clock: ContinuousClock(), now: currentTime, logger: logs.logger("jobs")))
     let account = AccountKeeper(
-      marketplace: vast.fresh, shell: shell, seen: { metrics.credit.set($0.credit.dollars) },
+      marketplace: vast.fresh, shell: remote, seen: { metrics.credit.set($0.credit.dollars) },
       logger: logs.logger("account"))
     let orphans = OrphanSweeper(
       store: store, marketplace: vast.fresh, observation: { poller.observation },

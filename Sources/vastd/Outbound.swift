@@ -36,7 +36,7 @@ struct Outbound: Sendable {
       turn: { (operation) async throws(MarketplaceError) in try await limiter.furtherTurn(operation) })
     // Why in this order: see `MarketplaceLayer`.
     let retrying = Retrying(
-      RateLimited(Measured(vast, record: record), limiter: limiter), retries: configuration.retries)
+      RateLimited(Measured(Faulting(vast), record: record), limiter: limiter), retries: configuration.retries)
     let caching = Caching(
       retrying, timeToLive: configuration.isCacheEnabled ? configuration.cacheTTL : .zero, metrics: metrics)
     fresh = caching.fresh

@@ -1,3 +1,4 @@
+import Failpoints
 import CSystem
 import Glibc
 
@@ -58,7 +59,9 @@ struct FileHandle: Sendable {
   }
 
   static func rename(_ old: String, to new: String) throws(ArtifactError) {
+    _ = Failpoints.pass("file.rename.before")
     guard Glibc.rename(old, new) == 0 else { throw .lastError("rename \(old)") }
+    _ = Failpoints.pass("file.rename.after")
     try synchronizeDirectory(folder(of: new))
   }
 

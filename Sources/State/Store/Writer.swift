@@ -1,4 +1,5 @@
 import Domain
+import Failpoints
 import Glibc
 import Locking
 import Synchronization
@@ -176,7 +177,10 @@ private final class WriterThread: @unchecked Sendable {
       }
       // Nothing to keep, and a lone write that failed is undone here.
       guard !written.isEmpty else { return try rollBack() }
+      if Failpoints.pass("store.commit.before") { throw .unavailable(detail: "failpoint before a commit") }
       try connection.run("COMMIT")
+      // Nothing can fail any more; only dying can keep the news from those who wait.
+      _ = Failpoints.pass("store.commit.after")
     } catch {
       abandon(error)
       if written.isEmpty, let first = group.popFirst() { written = [first] }

@@ -1,0 +1,220 @@
+"""What must never be true, looked for afterwards in three places that do not know of each other: the simulator's truth, the
+rows of the store, and what the API says. Each check returns sentences; none is good."""
+import json
+import os
+import re
+import subprocess
+import tempfile
+
+from rig import CANARY, FINAL
+
+TAG = re.compile(r"#vastd/([a-z0-9-]+)/(ins_\w+)$")
+# Moves that a job's events may show, as in docs/state-machines.md; None is the beginning.
+NEXT = {
+    None: {"queued", "awaiting_approval"},
+    "awaiting_approval": {"queued", "cleaning_up", "cancelled"},
+    "queued": {"provisioning", "cleaning_up"},
+    "provisioning": {"starting", "queued", "cleaning_up"},
+    "starting": {"running", "queued", "cleaning_up"},
+    "running": {"collecting", "queued", "cleaning_up"},
+    "collecting": {"cleaning_up"},
+    "cleaning_up": FINAL,
+}
+
+
+class Job:
+    """What a caller knows of a job: whether its submit was acknowledged, and what has to come of it."""
+
+    def __init__(self, key, body, expected):
+        self.key = key
+        self.body = body
+        # The states that it may end in.
+        self.expected = expected
+        self.id = None
+
+
+def check(rig, jobs):
+    """Every violation after everything has come to rest."""
+    truth = rig.simulator.truth()
+    contracts = truth["contracts"]
+    instances = {row["id"]: row for row in rig.vastd.rows("SELECT * FROM instances")}
+    rows = {row["id"]: row for row in rig.vastd.rows("SELECT * FROM jobs")}
+    return [
+        *leaks(rig, truth, contracts, instances),
+        *rentals(contracts, instances),
+        *strangers(rig, contracts),
+        *ledger(rig, instances, contracts),
+        *events(rig, rows),
+        *acknowledged(rig, jobs, rows),
+        *commands(rig, jobs),
+        *results(rig, jobs),
+        *secrets(rig),
+    ]
+
+
+def tag_of(contract):
+    found = TAG.search(contract["label"] or "")
+    return found.group(2) if found else None
+
+
+def leaks(rig, truth, contracts, instances):
+    """No leak: what is alive and ours at the provider is what the store holds as live; here, at rest, nothing is."""
+    for contract in contracts:
+        if contract["alive"] and contract["id"] != rig.stranger:
+            yield f"leak: contract {contract['id']} ({contract['label']}) is alive"
+    for row in instances.values():
+        if row["state"] not in ("destroyed", "failed"):
+            yield f"stuck: instance {row['id']} is {row['state']}"
+
+
+def rentals(contracts, instances):
+    """No double rent, and no rental without a row that was there before it; destroyed means seen gone."""
+    lives = {}
+    for contract in contracts:
+        tag = tag_of(contract)
+        if tag is None:
+            continue
+        row = instances.get(tag)
+        if row is None:
+            yield f"no row: contract {contract['id']} bears {tag}, which the store never had"
+            continue
+        # `ordered_at` moves on when the outcome is unknown: the settling time counts from there.
+        if row["ordered_at"] is None or row["created_at"] / 1e6 > contract["created_at"] + 0.01:
+            yield f"row too late: {tag} was rented before its order was written down"
+        if contract["destroyed_at"] is None:
+            continue
+        if row["state"] == "destroyed" and row["destroyed_at"] / 1e6 < contract["destroyed_at"] - 0.01:
+            yield f"gone too early: {tag} counts as destroyed before the provider destroyed it"
+        if row["job_id"]:
+            lives.setdefault(row["job_id"], []).append((contract["created_at"], contract["destroyed_at"], tag))
+    tags = [tag_of(contract) for contract in contracts if tag_of(contract)]
+    for tag in {tag for tag in tags if tags.count(tag) > 1}:
+        yield f"rented twice: two contracts bear {tag}"
+    for job, spans in lives.items():
+        spans.sort()
+        for (_, end, first), (begin, _, second) in zip(spans, spans[1:]):
+            if begin < end:
+                yield f"double rent: {first} and {second} of {job} lived at the same time"
+
+
+def strangers(rig, contracts):
+    stranger = next(contract for contract in contracts if contract["id"] == rig.stranger)
+    if not stranger["alive"] or stranger["label"] != "somebody else's" or stranger["intended_status"] != "running":
+        yield f"a stranger was harmed: {stranger}"
+
+
+def ledger(rig, instances, contracts):
+    """One life, one account: it begins once, ends once, and its rows go forward."""
+    for identifier in instances:
+        rows = rig.vastd.rows("SELECT * FROM ledger WHERE instance_id = ? ORDER BY position", identifier)
+        kinds = [row["kind"] for row in rows]
+        if not kinds:
+            continue
+        if kinds[0] != "billing.start" or kinds.count("billing.start") != 1:
+            yield f"ledger of {identifier} begins wrong: {kinds}"
+        if kinds[-1] != "billing.stop" or kinds.count("billing.stop") != 1:
+            yield f"ledger of {identifier} ends wrong: {kinds}"
+        moments = [row["at"] for row in rows]
+        if moments != sorted(moments):
+            yield f"ledger of {identifier} goes back in time: {moments}"
+    for contract in contracts:
+        tag = tag_of(contract)
+        if tag in instances and not rig.vastd.rows("SELECT 1 FROM ledger WHERE instance_id = ?", tag):
+            yield f"no ledger: {tag} cost ${contract['cost']} and has no row"
+
+
+def events(rig, jobs):
+    """Numbered without gaps for each subject, and each move of a job a legal one with its event."""
+    told = {}
+    last = 0
+    for row in rig.vastd.rows("SELECT * FROM events ORDER BY position"):
+        if row["position"] <= last:
+            yield f"position {row['position']} comes after {last}"
+        last = row["position"]
+        subject = told.setdefault(row["subject"], [])
+        subject.append(row)
+        if row["sequence"] != len(subject):
+            yield f"{row['subject']}: event {len(subject)} has the number {row['sequence']}"
+    for identifier, job in jobs.items():
+        moves = [row["type"].removeprefix("job.") for row in told.get(identifier, told.get(f"jobs/{identifier}", []))
+                 if row["type"].startswith("job.")]
+        state = None
+        for move in moves:
+            if move not in NEXT.get(state, set()) and not (state == "awaiting_approval" and move in FINAL):
+                yield f"{identifier}: {state} → {move} is no legal move ({moves})"
+            state = move
+        if state != job["state"]:
+            yield f"{identifier} is {job['state']}, its last event says {state} ({moves})"
+
+
+def acknowledged(rig, jobs, rows):
+    """An acknowledged submit is there, a key made one job, and every job has come to an end that it may have."""
+    known = set()
+    for job in jobs:
+        status, headers, body = rig.vastd.call("POST", "/v1/jobs", job.body, {"Idempotency-Key": job.key})
+        if status != 201 or headers.get("Idempotent-Replayed") != "true":
+            yield f"the key {job.key} is forgotten: {status} {body[:200]}"
+            continue
+        identifier = json.loads(body)["id"]
+        if job.id and identifier != job.id:
+            yield f"the key {job.key} made {job.id} and {identifier}"
+        job.id = identifier
+        known.add(identifier)
+        state = rows[identifier]["state"] if identifier in rows else "not in the store"
+        if state not in job.expected:
+            detail = rows[identifier]["failure"] if identifier in rows else ""
+            yield f"{identifier} ({job.body['name']}) is {state}, not {sorted(job.expected)}: {detail}"
+    for identifier in set(rows) - known:
+        yield f"{identifier} was made by nobody"
+
+
+def commands(rig, jobs):
+    """A command runs once per attempt, and at least once when the job succeeded."""
+    runs = {}
+    with open(rig.runs) as file:
+        for line in file:
+            identifier, attempt = line.split()
+            runs.setdefault(identifier, []).append(attempt)
+    for identifier, attempts in runs.items():
+        for attempt in {attempt for attempt in attempts if attempts.count(attempt) > 1}:
+            yield f"{identifier}: the command of attempt {attempt} ran {attempts.count(attempt)} times"
+    for job in jobs:
+        if job.id and rig.vastd.job(job.id)["state"] == "succeeded" and job.id not in runs:
+            yield f"{job.id} succeeded, but its command never ran"
+
+
+def results(rig, jobs):
+    """What a succeeded job left behind came home whole, and its log once."""
+    for job in jobs:
+        if not job.id or rig.vastd.job(job.id)["state"] != "succeeded":
+            continue
+        lines = job.body["name"].partition("lines=")[2]
+        log = rig.vastd.call("GET", f"/v1/jobs/{job.id}/logs")[2].decode()
+        if log.split() != [str(number) for number in range(int(lines))]:
+            yield f"{job.id}: its log is {log[:100]!r}, not {lines} lines"
+        status, _, archive = rig.vastd.call("GET", f"/v1/jobs/{job.id}/results")
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(archive)
+            file.flush()
+            found = subprocess.run(["tar", "-xzOf", file.name, "out/result"], capture_output=True)
+        if status != 200 or found.stdout.strip().decode() != job.id:
+            yield f"{job.id}: its results are not its own ({status}, {found.stdout[:80]!r} {found.stderr[:200]!r})"
+        report = rig.vastd.json("GET", f"/v1/jobs/{job.id}/report")
+        if report["instances_destroyed"] is not True:
+            yield f"{job.id}: its report does not say that its machines are gone"
+
+
+def secrets(rig):
+    """A secret is in no log, no metric, no event, and no byte of the database once its job has ended."""
+    for name in ("vastd.log",):
+        with open(os.path.join(rig.folder, name), "rb") as file:
+            if CANARY.encode() in file.read():
+                yield f"a secret stands in {name}"
+    for name in os.listdir(rig.vastd.data):
+        path = os.path.join(rig.vastd.data, name)
+        if name.startswith("vastd.db") and os.path.isfile(path):
+            with open(path, "rb") as file:
+                if CANARY.encode() in file.read():
+                    yield f"a secret stands in {name}"
+    if CANARY in rig.vastd.call("GET", "/metrics")[2].decode():
+        yield "a secret stands in the metrics"

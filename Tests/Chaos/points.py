@@ -1,0 +1,174 @@
+"""Every single effect of one whole job, one run each: vastd dies, or the call fails, right before it and right after it.
+
+A first run counts how often each failpoint is passed; then each ordinal of each has a run of its own with `kill` and one with
+`fail`, and the kills also a second one in which vastd dies again while it recovers. Fails when a run breaks an invariant, and
+when a failpoint was never hit.
+"""
+import collections
+import concurrent.futures
+import random
+import time
+
+import checker
+import work
+from rig import Died, Rig
+
+# What a debug build of vastd can pass while it runs a job; a place that no run reaches is a place that nobody tests.
+PLACES = {
+    f"{place}.{side}"
+    for place in (
+        "store.commit", "file.rename", "vast.create", "vast.search_offers", "vast.list_instances",
+        "vast.read_instance", "vast.destroy", "vast.attach_key", "ssh.prepare", "ssh.receiveInputs", "ssh.install",
+        "ssh.launch", "ssh.collect",
+    )
+    for side in ("before", "after")
+}
+
+
+class Case:
+    def __init__(self, place, ordinal, action, again=None):
+        self.place, self.ordinal, self.action = place, ordinal, action
+        # During recovery: the ordinal of the commit at which it dies once more.
+        self.again = again
+
+    def __str__(self):
+        second = f", then store.commit.before@{self.again}=kill" if self.again else ""
+        return f"{self.place}@{self.ordinal}={self.action}{second}"
+
+
+def one_job(rig, failpoints=None, again=None, seconds=60):
+    """Runs a job to its end through whatever happens; gives it and whether vastd died on the way."""
+    vastd = rig.vastd
+    job = work.job("one", rig.runs, upload=None)
+    deaths = 0
+    arms = [arm for arm in (failpoints, again) if arm]
+    end = time.monotonic() + seconds
+
+    def start():
+        more = {"VASTD_FAILPOINTS": arms.pop(0)} if arms else {}
+        vastd.start(VASTD_FAILPOINTS_RECORD=rig.folder + "/passed", **more)
+
+    start()
+    upload = None
+    while time.monotonic() < end:
+        try:
+            if not vastd.wait_until_ready():
+                raise Died("before it was ready")
+            if upload is None:
+                status, _, answer = vastd.call(
+                    "POST", "/v1/uploads", work.archive(),
+                    {"Content-Type": "application/gzip", "Idempotency-Key": "upload"})
+                if status != 201:
+                    continue
+                upload = __import__("json").loads(answer)["id"]
+                job.body["input_upload_id"] = upload
+            if job.id is None:
+                status, _, answer = vastd.call("POST", "/v1/jobs", job.body, {"Idempotency-Key": job.key})
+                if status != 201:
+                    continue
+                job.id = __import__("json").loads(answer)["id"]
+            if vastd.job(job.id)["state"] in checker.FINAL:
+                return job, deaths
+            time.sleep(0.05)
+        except (Died, RuntimeError) as error:
+            if vastd.is_alive():
+                time.sleep(0.05)
+                continue
+            vastd.process.wait()
+            deaths += 1
+            if deaths > 5:
+                raise RuntimeError(f"vastd dies again and again: {error}") from error
+            start()
+    raise RuntimeError(f"{job.id} does not end: {vastd.job(job.id) if job.id else 'not even accepted'}")
+
+
+def passed(rig):
+    counts = collections.Counter()
+    with open(rig.folder + "/passed") as file:
+        for line in file:
+            place, _ = line.split()
+            counts[place] += 1
+    return counts
+
+
+def run(build, case):
+    """The violations of one case, and whether its fault hit."""
+    rig = Rig(build)
+    violations = []
+    hit = False
+    try:
+        again = f"store.commit.before@{case.again}=kill" if case.again else None
+        job, deaths = one_job(rig, f"{case.place}@{case.ordinal}={case.action}", again)
+        with open(rig.folder + "/passed") as file:
+            lines = file.read().splitlines()
+        hit = f"{case.place} {case.ordinal}" in lines
+        violations = list(checker.check(rig, [job]))
+        if case.action == "kill" and hit and deaths == 0:
+            violations.append("the failpoint was passed and vastd lived")
+        if rig.vastd.stop() != 0:
+            violations.append("vastd did not end with 0")
+    except Exception as error:
+        violations.append(f"{type(error).__name__}: {error}")
+    finally:
+        rig.close(keep=bool(violations))
+    return case, hit, [f"{violation} [{rig.folder}]" for violation in violations]
+
+
+def cases(counts, seed):
+    """All of them, in a random order, so that the first tenth is a sample of everything."""
+    generator = random.Random(seed)
+    found = []
+    for place, count in sorted(counts.items()):
+        for ordinal in range(1, count + 1):
+            found.append(Case(place, ordinal, "kill"))
+            found.append(Case(place, ordinal, "kill", again=generator.randint(1, 6)))
+            if place.endswith(".before") and place != "file.rename.before" or place.startswith(("vast.", "ssh.")):
+                found.append(Case(place, ordinal, "fail"))
+    generator.shuffle(found)
+    return found
+
+
+def main(build, seed, limit, workers):
+    rig = Rig(build)
+    try:
+        job, _ = one_job(rig)
+        broken = list(checker.check(rig, [job]))
+        counts = passed(rig)
+        rig.vastd.stop()
+    finally:
+        rig.close()
+    if broken:
+        print("without any fault:", *broken, sep="\n  ")
+        return False
+    missing = PLACES - set(counts)
+    print(f"points: seed {seed}; one job passes {sum(counts.values())} failpoints of {len(counts)} kinds", flush=True)
+    for place in sorted(missing):
+        print(f"  never passed: {place}")
+
+    # Lists and reads repeat themselves while one waits: six of each tell what there is to tell.
+    bounded = {place: min(count, 6) if place.startswith(("vast.list", "vast.read")) else count
+               for place, count in counts.items()}
+    chosen = cases(bounded, seed)
+    if limit:
+        # Each place at least once, then as many as fit.
+        first = list({case.place: case for case in reversed(chosen)}.values())
+        chosen = (first + [case for case in chosen if case not in first])[: max(limit, len(first))]
+    failed, hits, hit_places = [], 0, set()
+    started = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for number, (case, hit, violations) in enumerate(pool.map(lambda case: run(build, case), chosen), 1):
+            hits += hit
+            if hit:
+                hit_places.add(case.place)
+            for violation in violations:
+                failed.append(violation)
+                print(f"  {case}: {violation}", flush=True)
+            if number % 50 == 0:
+                print(f"  {number} of {len(chosen)}", flush=True)
+    unhit = set(counts) - hit_places
+    for place in sorted(unhit):
+        print(f"  never hit: {place}")
+    print(
+        f"points: {len(chosen)} runs, {hits} faults hit in {len(hit_places)} of {len(counts)} places, "
+        f"{len(failed)} violations, {time.monotonic() - started:.0f} s", flush=True)
+    return not failed and not missing and not unhit
