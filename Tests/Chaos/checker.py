@@ -119,8 +119,13 @@ def ledger(rig, instances, contracts):
             yield f"ledger of {identifier} goes back in time: {moments}"
     for contract in contracts:
         tag = tag_of(contract)
-        if tag in instances and not rig.vastd.rows("SELECT 1 FROM ledger WHERE instance_id = ?", tag):
+        if tag not in instances:
+            continue
+        rows = rig.vastd.rows("SELECT at FROM ledger WHERE instance_id = ? ORDER BY position", tag)
+        if not rows:
             yield f"no ledger: {tag} cost ${contract['cost']} and has no row"
+        elif contract["destroyed_at"] and rows[-1]["at"] / 1e6 < contract["destroyed_at"] - 0.01:
+            yield f"ledger of {tag} ends before the provider stopped billing"
 
 
 def events(rig, jobs):

@@ -1,4 +1,5 @@
 """vast-sim and vastd as processes, a caller that speaks to both, and what kills, restarts and disturbs them."""
+import http.client
 import json
 import os
 import shutil
@@ -39,7 +40,7 @@ def request(method, url, body=None, headers=None, timeout=20):
             return answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read()
-    except (OSError, EOFError, __import__("http.client").client.HTTPException) as error:
+    except (OSError, EOFError, http.client.HTTPException) as error:
         raise Died(str(error)) from error
 
 

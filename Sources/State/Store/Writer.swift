@@ -129,8 +129,9 @@ private final class WriterThread: @unchecked Sendable {
   private let committed: CommitCount
   private let changes: Signal
   private let now: @Sendable () -> Timestamp
-  /// Deleted secrets are still in the files.
-  private var mustErase = false
+  /// Deleted secrets are still in the files. At the start they may be: the last life may have ended between the commit that
+  /// deleted them and this.
+  private var mustErase = true
 
   init(
     connection: any SQLConnection, dialect: Dialect, queue: WriteQueue, health: Locked<StoreError?>,
@@ -146,6 +147,7 @@ private final class WriterThread: @unchecked Sendable {
   }
 
   func run() {
+    erase()
     while let group = queue.next(atMost: Writer.largestGroup) {
       var rest = group[...]
       while !rest.isEmpty { write(&rest) }

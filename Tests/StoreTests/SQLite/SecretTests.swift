@@ -1,5 +1,6 @@
 import Domain
 import Glibc
+import SQLiteDriver
 import Store
 import Testing
 
@@ -55,6 +56,27 @@ import Testing
     #expect(await isErased("pass-in-clear"))
     await store.close()
     #expect(!isOnDisk("hunter2-in-clear"))
+  }
+
+  @Test func `secrets whose erasure a crash prevented are erased at the next start`() async throws {
+    await #expect(processExitsWith: .signal(SIGKILL)) { [path = world.path as String] in
+      // Dies between the commit that deletes the secrets and what erases them.
+      setenv("VASTD_FAILPOINTS", "store.commit.after@2=kill", 1)
+      let store = try Store(
+        driver: SQLiteDriver(path: path), now: { Timestamp(microseconds: 1_800_000_000_000_000) })
+      var job = Job.make(state: .cleaningUp, secrets: ["TOKEN": "hunter2-in-clear"])
+      job.outcome = .failed
+      try await store.write { [job] (transaction) throws(StoreError) in try transaction.insert(job) }
+      _ = try await store.write { [job] (transaction) throws(StoreError) -> Bool in
+        var ended = job
+        ended.restore(state: .failed)
+        return try transaction.update(&ended)
+      }
+    }
+    #expect(isOnDisk("hunter2-in-clear"))
+    let store = try world.open()
+    #expect(await isErased("hunter2-in-clear"))
+    await store.close()
   }
 
   @Test(arguments: [InstanceState.destroyed, .failed])
