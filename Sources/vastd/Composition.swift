@@ -115,6 +115,11 @@ struct Composition: Sendable {
       ReconcilerDriver(
         account, signal: Signal(), period: .seconds(300), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
+        DiskKeeper(
+          ballast: Ballast(data), isStoreFull: { [store] in store.lastWriteFailure == .full },
+          logger: logs.logger("disk")),
+        signal: Signal(), period: .seconds(2), clock: ContinuousClock(), logger: logs.logger("driver")),
+      ReconcilerDriver(
         Janitor(store: store, data: data, now: currentTime, logger: logs.logger("janitor")), signal: Signal(),
         period: .seconds(3600), clock: ContinuousClock(), logger: logs.logger("driver")),
     ]

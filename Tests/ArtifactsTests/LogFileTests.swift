@@ -1,4 +1,5 @@
 import Glibc
+import Locking
 import Testing
 
 @testable import Artifacts
@@ -42,6 +43,19 @@ struct LogFileTests {
     let log = LogFile(file: FileHandle(descriptor: full), size: 0, limitBytes: 100)
     #expect(throws: ArtifactError.storageFull) { try log.append([1, 2, 3]) }
     #expect(log.size == 0)
+  }
+
+  @Test func `a log stops where the disk's reserve begins, and goes on when there is room`() throws {
+    let room = Locked(true)
+    let log = try LogFile(path: path, limitBytes: 1 << 30, hasRoom: { room.withLock { $0 } })
+    let piece = [UInt8](repeating: 7, count: 200 << 10)
+    try log.append(piece)
+    room.withLock { $0 = false }
+    #expect(throws: ArtifactError.storageFull) { try log.append(piece) }
+    #expect(log.size == Int64(piece.count), "all or nothing: no half piece")
+    room.withLock { $0 = true }
+    try log.append(piece)
+    #expect(log.size == Int64(2 * piece.count))
   }
 
   @Test func `a closed log takes nothing more`() throws {

@@ -91,7 +91,7 @@ BUGS = [
     Bug("a lost order is not waited for", CORE + "Domain/Instance/InstancePlan.swift",
         "    let isSettled = observation.startedAt - unknownSince >= settings.settlingTime\n",
         "    let isSettled = observation.startedAt > unknownSince\n",
-        faults=({"kind": "create_lost"},), options=("--visibility", "6"), catches="rent"),
+        faults=({"kind": "create_lost"},), options=("--visibility", "6"), catches="leak"),
 ]
 
 

@@ -83,6 +83,21 @@ import Testing
     #expect(step(row, [], after: .seconds(-1)) == .wait)
   }
 
+  @Test func `a machine that came back with other ports is not looked for at the old ones`() throws {
+    var row = try instance(.orderSent, .created, .booted)
+    let old = SSHAddress(host: "192.0.2.1", port: 1001)
+    row.directAddress = old
+    row.proxyAddress = SSHAddress(host: "ssh4.vast.ai", port: 9)
+    row.sshAddress = old
+    #expect(row.currentSSHAddress == old)
+    row.directAddress = SSHAddress(host: "192.0.2.1", port: 1002)
+    #expect(row.currentSSHAddress == row.directAddress)
+    row.directAddress = nil
+    #expect(row.currentSSHAddress == row.proxyAddress)
+    row.proxyAddress = nil
+    #expect(row.currentSSHAddress == old, "while the provider names none, the last one is all there is")
+  }
+
   @Test func `a loading instance boots when it is seen running`() throws {
     let row = try instance(.orderSent, .created)
     let up = seen { $0.actualStatus = "running" }

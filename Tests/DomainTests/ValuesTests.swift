@@ -2,6 +2,20 @@ import Domain
 import TestSupport
 import Testing
 
+@Suite struct `A bid that nobody named` {
+  @Test(
+    arguments: [
+      (300_000, 400_000, 300_000), (0, 400_000, 400_000), (nil, 400_000, 400_000), (nil, 0, 1000), (5, 0, 1000),
+    ]
+      as [(Int64?, Int64, Int64)])
+  func `is the least that runs, and never one that Vast refuses`(least: Int64?, gpus: Int64, bid: Int64) {
+    var offer = Offer(id: 1, machineID: 1, hostID: 1, gpuName: "RTX 4090", pricePerHour: .zero)
+    offer.minimumBidPerHour = least.map { Money(microdollars: $0) }
+    offer.gpuPricePerHour = Money(microdollars: gpus)
+    #expect(offer.standardBidPerHour == Money(microdollars: bid))
+  }
+}
+
 @Suite struct `Values` {
   @Test(arguments: [
     (0.0, "1970-01-01T00:00:00.000Z"), (951_782_399.9994, "2000-02-28T23:59:59.999Z"),

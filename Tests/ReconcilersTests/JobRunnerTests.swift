@@ -342,6 +342,33 @@ import Testing
     #expect(world.market.snapshot.everCreated.isEmpty)
   }
 
+  @Test func `a job for which nothing fits waits while a machine of our own is alive, and fails when none is`()
+    async throws
+  {
+    let world = try World(offers: [.make(id: 1)])
+    world.shell.change { $0.endsAs = nil }
+    let first = try await world.submit()
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(first).state == .running
+    }
+    let second = try await world.submit()
+    let isWaiting = try await world.turn { try world.job(second).failure != nil }
+    #expect(isWaiting)
+    #expect(try world.job(second).state == .queued)
+    #expect(try world.job(second).failure?.code == "no_offers")
+    world.shell.change { $0.command = .ended(exitCode: 0) }
+    let firstIsOver = try await world.turn { try world.job(first).state.isFinal }
+    #expect(firstIsOver)
+    world.shell.change { $0.command = .notStarted }
+    let secondRuns = try await world.turn {
+      world.bootAll()
+      return try world.job(second).state == .running
+    }
+    #expect(secondRuns)
+    #expect(try world.job(second).failure == nil)
+  }
+
   @Test func `an unknown GPU and a price too low are told apart, with what there is`() async throws {
     let world = try World()
     let unknown = try await world.submit { $0.resources.gpuName = "RTX 9999" }

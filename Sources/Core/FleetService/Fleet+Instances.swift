@@ -103,8 +103,9 @@ extension Fleet {
   package func sshAccess(to id: ID<Instance>) throws(FleetError) -> SSHAccess {
     let instance = try instance(id)
     return SSHAccess(
-      user: "root", address: instance.sshAddress ?? instance.sshCandidates.first, direct: instance.directAddress,
-      proxy: instance.proxyAddress, isReady: instance.state == .running && !instance.sshCandidates.isEmpty,
+      user: "root", address: instance.currentSSHAddress, direct: instance.directAddress, proxy: instance.proxyAddress,
+      isReady: instance.state == .running && instance.marketStatus ?? "running" == "running"
+        && !instance.sshCandidates.isEmpty,
       hostKey: connections.hostKey(instance.pinName))
   }
 
@@ -134,7 +135,7 @@ extension Instance {
     order.registryLogin = request.registryLogin?.argument
     if request.isInterruptible {
       // Never nil, which would rent on demand and for more.
-      order.bidPerHour = request.bidPerHour ?? offer.minimumBidPerHour ?? offer.gpuPricePerHour
+      order.bidPerHour = request.bidPerHour ?? offer.standardBidPerHour
     }
     self.init(id: id, order: order, label: label, tag: tag, gpuCount: offer.gpuCount, createdAt: now)
     self.query = query

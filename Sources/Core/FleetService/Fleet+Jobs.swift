@@ -73,6 +73,11 @@ extension Fleet {
       if job.state.isFinal {
         throw .conflict(code: "job_ended", detail: "The job is \(job.state.rawValue) already.")
       }
+      guard job.state != .cleaningUp else {
+        let outcome = job.outcome?.rawValue ?? "over"
+        throw .conflict(
+          code: "job_ending", detail: "The job's work is \(outcome); only its machine is still being destroyed.")
+      }
       job.isCancelRequested = true
       guard job.state == .awaitingApproval else { return }
       // Nothing was rented: it ends here.

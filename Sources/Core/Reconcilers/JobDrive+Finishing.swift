@@ -28,8 +28,9 @@ extension JobDrive {
     }
   }
 
-  private func fetchResults(_ remote: RemoteJob, _ job: Job) async -> Result<Job.Results, RemoteJobError> {
-    let giveUpAt = context.now() + context.settings.collectionTimeout
+  private func fetchResults(_ first: RemoteJob, _ job: Job) async -> Result<Job.Results, RemoteJobError> {
+    let giveUpAt = context.now() + first.collectionTimeout
+    var remote = first
     while true {
       do throws(RemoteJobError) {
         return .success(try await remote.collect(job.specification.outputs))
@@ -39,6 +40,7 @@ extension JobDrive {
         }
         if cause == .permissionDenied { await remote.attachKey() }
         await pause(context.settings.retryPause)
+        remote = atPresent(remote, job)
       }
     }
   }

@@ -11,7 +11,7 @@ extension JobDrive {
       var query = job.specification.resources.query
       query.excludedMachines.formUnion(job.failedMachines)
       let offers = query.selection.rank(try await context.marketplace.searchOffers(query).offers, for: query)
-      guard let best = offers.first else { return await giveUp(job, .failed, try await explainNoOffers(query)) }
+      guard let best = offers.first else { return try await noOffers(for: job, try await explainNoOffers(query)) }
       if let failure = job.usedUpBudget { return await giveUp(job, .failed, failure) }
       return await rent(best, orElse: offers, query: query, for: job)
     } catch {
@@ -40,6 +40,22 @@ extension JobDrive {
       job.attempt += 1
       job.failure = nil
     }
+  }
+
+  /// Nothing fits. While machines of our own are alive one of them may be what would have fitted: then the job waits for it,
+  /// and shows why.
+  private func noOffers(for job: Job, _ failure: Failure) async throws(MarketplaceError) -> Progress {
+    let mayComeBack: Bool
+    do throws(StoreError) {
+      mayComeBack =
+        failure.code == "no_offers"
+        ? try context.store.read { (r) throws(StoreError) in try r.liveInstances() }.isEmpty == false : false
+    } catch {
+      return .waits(upTo: context.settings.retryPause)
+    }
+    guard mayComeBack else { return await giveUp(job, .failed, failure) }
+    if job.failure != failure { await change(from: .queued) { job, _ in job.failure = failure } }
+    return .waits(upTo: context.settings.searchPause * 4)
   }
 
   private func searchFailed(_ job: Job, _ error: MarketplaceError) async -> Progress {
@@ -115,7 +131,7 @@ extension Instance {
     order.templateHash = specification.templateHash
     order.registryLogin = specification.registryLogin?.argument
     if specification.resources.isInterruptible {
-      order.bidPerHour = specification.resources.bidPerHour ?? offer.minimumBidPerHour ?? offer.gpuPricePerHour
+      order.bidPerHour = specification.resources.bidPerHour ?? offer.standardBidPerHour
     }
     self.init(id: id, order: order, label: label, tag: tag, gpuCount: offer.gpuCount, createdAt: now)
     self.query = query

@@ -36,6 +36,7 @@ extension JobDrive {
 
   /// Ends the command, takes the rest of its output, and goes on to what it left behind.
   private func cutShort(_ job: Job, _ remote: RemoteJob, _ failure: Failure) async -> Progress {
+    let remote = atPresent(remote, job)
     await remote.terminate()
     await remote.fetchRestOfLog()
     return await change(from: .running, on: .ended) { job, now in
@@ -81,8 +82,9 @@ extension JobDrive {
   }
 
   /// Follows through broken connections; only a long silence of SSH ends it.
-  private func follow(_ remote: RemoteJob, _ job: Job) async -> RemoteJob.Ending {
+  private func follow(_ first: RemoteJob, _ job: Job) async -> RemoteJob.Ending {
     var silentSince: Timestamp?
+    var remote = first
     while true {
       do throws(RemoteJobError) {
         return try await remote.followToEnd(idleTimeout: job.specification.idleTimeout)
@@ -102,7 +104,21 @@ extension JobDrive {
         }
         if cause == .permissionDenied { await remote.attachKey() }
         await pause(context.settings.retryPause)
+        remote = atPresent(remote, job)
       }
+    }
+  }
+
+  /// The same job where its machine is to be found now: its ports change when its host comes back.
+  func atPresent(_ remote: RemoteJob, _ job: Job) -> RemoteJob {
+    do throws(StoreError) {
+      guard let instance = try instance(of: job), let moved = RemoteJob(job, on: instance, context: context),
+        moved.host != remote.host
+      else { return remote }
+      return moved
+    } catch {
+      // The store is in trouble: the address that was good a moment ago is the best there is.
+      return remote
     }
   }
 }

@@ -92,6 +92,8 @@ package struct JobSettings: Sendable {
   package var silenceTimeout = Duration.seconds(900)
   /// Results may take this long to come back; the machine costs money meanwhile.
   package var collectionTimeout = Duration.seconds(3600)
+  /// The same after a command that was cut short because its time or its money was over.
+  package var cutShortCollectionTimeout = Duration.seconds(300)
   /// Largest results archive. A full disk of ours would hurt every job.
   package var maximumResultsBytes: Int64 = 100 << 30
   /// Largest log kept of one job; the command runs on when it writes more.

@@ -22,7 +22,9 @@ struct RemoteJob: Sendable {
   private let contact = Locked<Timestamp?>(nil)
 
   init?(_ job: Job, on instance: Instance, context: JobContext) {
-    guard let address = instance.sshAddress, let marketID = instance.marketID else { return nil }
+    guard instance.sshAddress != nil, let address = instance.currentSSHAddress, let marketID = instance.marketID else {
+      return nil
+    }
     self.job = job
     host = RemoteHost(address: address, pinName: instance.pinName)
     self.marketID = marketID
@@ -110,15 +112,22 @@ struct RemoteJob: Sendable {
     let log = try openLog()
     defer { log.close() }
     let fault = Locked<ArtifactError?>(nil)
+    let isDropping = Locked(false)
     var command = workspace.follow(from: log.size)
     if let cutAfter { command.timeout = cutAfter }
     command.output = .pieces { [id = job.id, context, contact] piece in
       contact.withLock { $0 = context.now() }
+      if isDropping.withLock({ $0 }) { return true }
       do throws(ArtifactError) {
         try log.append(piece)
       } catch {
-        // A log that has reached its bound is no reason to end the command: the rest is dropped.
-        if case .tooLarge = error { return true }
+        // A log that has reached its bound, or that has filled our disk, is no reason to end the command: the rest is dropped.
+        // All of it, so that the file has no hole: a later connection goes on from where it ends.
+        if error.isNoRoom {
+          context.logger.warning("log is cut", metadata: ["job_id": "\(id)", "reason": "\(error)"])
+          isDropping.withLock { $0 = true }
+          return true
+        }
         fault.withLock { $0 = error }
         return false
       }
@@ -138,7 +147,9 @@ struct RemoteJob: Sendable {
   private func openLog() throws(RemoteJobError) -> LogFile {
     do throws(ArtifactError) {
       _ = try context.data.jobDirectory(job.id)
-      return try LogFile(path: context.data.logPath(job.id), limitBytes: context.settings.maximumLogBytes)
+      return try LogFile(
+        path: context.data.logPath(job.id), limitBytes: context.settings.maximumLogBytes,
+        hasRoom: { [data = context.data] in data.hasRoomForLogs })
     } catch {
       throw .local("\(error)")
     }
@@ -166,13 +177,21 @@ struct RemoteJob: Sendable {
 
   // MARK: Collecting
 
+  /// A command that was cut short has had its time and its money: what it left behind gets minutes, not an hour.
+  var collectionTimeout: Duration {
+    switch job.failure?.code {
+    case "max_duration_exceeded", "max_cost_exceeded", "idle_timeout": context.settings.cutShortCollectionTimeout
+    default: context.settings.collectionTimeout
+    }
+  }
+
   func collect(_ outputs: [String]) async throws(RemoteJobError) -> Job.Results {
     let path = context.data.resultsPath(job.id)
     let partial = ResultsFile.partialPath(for: path)
     try makeJobDirectory()
     var command = try collection(of: outputs)
-    command.timeout = context.settings.collectionTimeout
-    command.output = .file(path: partial, limit: context.settings.maximumResultsBytes)
+    command.timeout = collectionTimeout
+    command.output = .file(path: partial, limit: min(context.settings.maximumResultsBytes, context.data.roomForResults))
     let result = try await run(command)
     guard result.exitCode == 0 else { throw .failed(.odd("the outputs could not be packed", result)) }
     let missing = RemoteWorkspace.missingOutputs(in: result.standardError).map(StatusMessage.display)

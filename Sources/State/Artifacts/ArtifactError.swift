@@ -15,6 +15,14 @@ package enum ArtifactError: Error, Sendable, Hashable {
   case storageFull
   case io(detail: String)
 
+  /// What is written is whole as far as it goes; there is no room for more.
+  package var isNoRoom: Bool {
+    switch self {
+    case .storageFull, .tooLarge: true
+    case .notAnArchive, .unsafeEntry, .tooManyEntries, .empty, .io: false
+    }
+  }
+
   package var isTransient: Bool {
     switch self {
     case .storageFull: true

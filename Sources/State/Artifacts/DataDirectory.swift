@@ -9,6 +9,7 @@ import Glibc
 ///     jobs/ID/output.log         the command's output as far as it was fetched
 ///     jobs/ID/results.tar.gz
 ///     ssh/                       keys and known hosts
+///     ballast                    room for the database when the disk is full, see `Ballast`
 ///     tmp/                       half-received uploads; whatever lies there at start is from before a crash
 package struct DataDirectory: Sendable {
   /// Absolute, without links.
@@ -65,6 +66,12 @@ package struct DataDirectory: Sendable {
     guard statvfs(path, &status) == 0 else { return nil }
     return Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
   }
+
+  /// Logs may use half of what uploads leave, so that a job's output is still there when uploads are refused.
+  package var hasRoomForLogs: Bool { freeBytes().map { $0 > reserveBytes / 2 } ?? true }
+
+  /// How large an archive of results may become.
+  package var roomForResults: Int64 { freeBytes().map { max(0, $0 - reserveBytes / 2) } ?? .max }
 
   /// Removes the half-received files of a run that was killed, and says how many. Only before requests are
   /// taken, and once the database is open: its lock says that no other daemon works here.

@@ -11,25 +11,35 @@ package final class LogFile: Sendable {
     /// Nil once closed.
     var file: FileHandle?
     var size: Int64
+    /// Bytes that may be written before the disk is looked at again.
+    var unwatched: Int64 = 0
   }
+
+  /// A look at the disk costs two microseconds; between two looks all logs of a full house write less than the reserve.
+  private static let lookEvery: Int64 = 256 << 10
 
   private let state: Locked<State>
   private let limitBytes: Int64
+  private let hasRoom: @Sendable () -> Bool
 
-  /// Opens the log, or makes an empty one. It takes no more than `limitBytes`: a job may print without end.
-  package convenience init(path: String, limitBytes: Int64 = 1 << 30) throws(ArtifactError) {
+  /// Opens the log, or makes an empty one. It takes no more than `limitBytes`: a job may print without end. While `hasRoom`
+  /// says no, it takes nothing.
+  package convenience init(
+    path: String, limitBytes: Int64 = 1 << 30, hasRoom: @escaping @Sendable () -> Bool = { true }
+  ) throws(ArtifactError) {
     let file = try FileHandle.open(path, O_WRONLY | O_APPEND | O_CREAT)
     do throws(ArtifactError) {
-      self.init(file: file, size: try file.size(), limitBytes: limitBytes)
+      self.init(file: file, size: try file.size(), limitBytes: limitBytes, hasRoom: hasRoom)
     } catch {
       file.close()
       throw error
     }
   }
 
-  init(file: FileHandle, size: Int64, limitBytes: Int64) {
+  init(file: FileHandle, size: Int64, limitBytes: Int64, hasRoom: @escaping @Sendable () -> Bool = { true }) {
     state = Locked(State(file: file, size: size))
     self.limitBytes = limitBytes
+    self.hasRoom = hasRoom
   }
 
   deinit { close() }
@@ -42,6 +52,11 @@ package final class LogFile: Sendable {
   package func append(_ bytes: [UInt8]) throws(ArtifactError) {
     try state.withLock { (state: inout State) throws(ArtifactError) in
       guard let file = state.file else { throw .io(detail: "the log was closed") }
+      if state.unwatched < Int64(bytes.count) {
+        guard hasRoom() else { throw .storageFull }
+        state.unwatched = max(Self.lookEvery, Int64(bytes.count))
+      }
+      state.unwatched -= Int64(bytes.count)
       let room = max(0, limitBytes - state.size)
       let fitting = bytes.prefix(Int(min(Int64(bytes.count), room)))
       let outcome = fitting.withUnsafeBytes { file.write($0) }

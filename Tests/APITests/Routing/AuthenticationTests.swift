@@ -65,4 +65,40 @@ import Testing
   @Test func `a scope includes those before it`() {
     #expect(Scope.read < .operate && .operate < .admin && .read < .admin)
   }
+
+  @Test(
+    arguments: [
+      ("127.0.0.1:8080", nil), ("localhost", nil), ("LOCALHOST:1", nil), ("[::1]:8080", nil), ("127.9.9.9", nil),
+      (nil, nil),
+      ("localhost:8080", "http://localhost:3000"), ("127.0.0.1", "https://[::1]"),
+    ] as [(String?, String?)])
+  func `without a token this machine's own programs are let in`(host: String?, origin: String?) throws {
+    #expect(LocalCaller.isPlausible(host: host, origin: origin))
+  }
+
+  @Test(
+    arguments: [
+      ("evil.example.com:8080", nil), ("127.0.0.1.evil.example.com", nil), ("localhost.evil.example.com", nil),
+      ("10.0.0.1", nil), ("127.0.0.256", nil), ("127.1", nil), ("[::2]", nil), ("", nil),
+      ("127.0.0.1:8080", "http://evil.example.com"), ("127.0.0.1:8080", "null"), ("localhost", "file://localhost"),
+    ] as [(String?, String?)])
+  func `without a token a page of the web is not let in by a name that it chose`(host: String?, origin: String?) throws
+  {
+    #expect(!LocalCaller.isPlausible(host: host, origin: origin))
+  }
+
+  @Test func `with a token it is the token that counts`() throws {
+    let head = try #require(
+      RequestHead(
+        method: .get, target: "/v1/jobs",
+        headers: [
+          ("Host", "vastd.internal.example.com"), ("Origin", "http://tools.example.com"),
+          ("Authorization", "Bearer " + Self.secret),
+        ]))
+    let token = try AccessToken(bootstrap: Self.secret)
+    #expect(try Authenticator(token: token).principal(of: head, for: .admin) == "bootstrap")
+    #expect(throws: APIError.self) {
+      try Authenticator(token: nil).principal(of: head, for: .read)
+    }
+  }
 }

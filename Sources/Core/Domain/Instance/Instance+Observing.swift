@@ -28,6 +28,14 @@ extension Instance {
   /// ports lead to other people's machines, which must not be shown our inputs and secrets.
   package var sshCandidates: [SSHAddress] { [directAddress, proxyAddress].compactMap { $0 }.filter(\.isPlausible) }
 
+  /// Where to log in: what answered before, as long as the provider still names it. A machine that came back after its host
+  /// did has other ports, and behind the old ones may be somebody else.
+  package var currentSSHAddress: SSHAddress? {
+    let candidates = sshCandidates
+    guard let sshAddress, candidates.isEmpty || candidates.contains(sshAddress) else { return candidates.first }
+    return sshAddress
+  }
+
   /// The GPUs' part of the price: what stops flowing when the machine stops.
   package var gpuPerHour: Money {
     Money(microdollars: max(0, (pricePerHour?.microdollars ?? 0) - (storagePerHour?.microdollars ?? 0)))

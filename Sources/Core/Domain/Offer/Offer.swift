@@ -56,6 +56,13 @@ package struct Offer: Sendable, Hashable {
     isVerified = false
   }
 
+  /// What to bid for who names no bid: the least that runs now. Vast may tell none, or 0, and takes no bid below a tenth of a
+  /// cent.
+  package var standardBidPerHour: Money {
+    let told = [minimumBidPerHour, gpuPricePerHour].compactMap { $0 }.first { $0 > .zero }
+    return max(told ?? .zero, Money(microdollars: 1000))
+  }
+
   /// What a disk of this size costs by the hour here: the price is for a gigabyte and 720 hours.
   package func storagePerHour(gigabytes: Double) -> Money {
     Money(dollars: storagePricePerGigabyteMonth * gigabytes / 720) ?? .zero

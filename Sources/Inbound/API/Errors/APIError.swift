@@ -15,6 +15,8 @@ enum APIError: Error, Sendable, Hashable {
   case invalid([FieldProblem])
   case unauthenticated(wasTokenShown: Bool)
   case forbidden(needs: Scope)
+  /// Without a token: a page of the web speaks through a browser of this machine.
+  case foreignCaller
   case noSuchPath
   case methodNotAllowed(allow: String)
   case notFound(String)
@@ -35,6 +37,11 @@ enum APIError: Error, Sendable, Hashable {
     case .unauthenticated(let wasTokenShown): .unauthenticated(wasTokenShown: wasTokenShown)
     case .forbidden(let scope):
       Problem(403, "insufficient_scope", "This call needs a token with the scope \(scope.rawValue).")
+    case .foreignCaller:
+      Problem(
+        403, "foreign_caller",
+        "Without a token this service answers to its own machine only, by a loopback name and to no page of the web. Set VASTD_TOKEN."
+      )
     case .noSuchPath: Problem(404, "no_such_path", "There is nothing at this path; /openapi.yaml lists what there is.")
     case .methodNotAllowed(let allow): .methodNotAllowed(allow: allow)
     case .notFound(let what): Problem(404, "not_found", "There is no such \(what).")

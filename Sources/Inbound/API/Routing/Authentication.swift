@@ -38,11 +38,14 @@ struct Authenticator: Sendable {
 
   /// The holder's name, once the token is known and reaches far enough.
   func principal(of head: RequestHead, for scope: Scope) throws(APIError) -> String {
-    guard let shown = try bearerToken(of: head) else {
-      guard token != nil else { return Self.anonymous }
-      throw .unauthenticated(wasTokenShown: false)
+    let shown = try bearerToken(of: head)
+    guard let token else {
+      guard LocalCaller.isPlausible(host: head.header("host"), origin: head.header("origin")) else {
+        throw .foreignCaller
+      }
+      return Self.anonymous
     }
-    guard let token else { return Self.anonymous }
+    guard let shown else { throw .unauthenticated(wasTokenShown: false) }
     // Digests have one length whatever was sent, and the comparison takes the same time wherever they differ.
     let digest = SHA256.digest(of: shown)
     guard ccrypto_equal(digest, token.digest, digest.count) == 1 else { throw .unauthenticated(wasTokenShown: true) }
