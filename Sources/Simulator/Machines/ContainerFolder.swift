@@ -83,7 +83,9 @@ struct ContainerFolder: Sendable {
       rm -f \(Files.quoted(hostKey)) \(Files.quoted(hostKey)).pub
       ssh-keygen -q -t ed25519 -N '' -f \(Files.quoted(hostKey))
       sleep \(plan.sshDelay)
-      exec /usr/sbin/sshd -D -e -f \(Files.quoted(configuration))
+      # The shell stays: every login descends from it, and its environment is the container's, as process 1's is at Vast.
+      setpriv --pdeathsig KILL /usr/sbin/sshd -D -e -f \(Files.quoted(configuration))
+      exit
 
       """
     return script

@@ -120,6 +120,7 @@ extension Contract {
     row["is_bid"] = .bool(isBid)
     row["created_at"] = .number(createdAt)
     row["destroyed_at"] = .real(destroyedAt)
+    row["destroyed_by"] = .text(destroyedBy?.rawValue)
     row["alive"] = .bool(isAlive)
     row["actual_status"] = .text(status.actual?.rawValue)
     row["intended_status"] = .string(status.intended.rawValue)

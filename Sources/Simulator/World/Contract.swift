@@ -106,6 +106,7 @@ struct Contract: Sendable {
   var revivesByItself = false
   var isFrozenByHost: Bool { status.actual == .offline }
   var destroyedAt: Double?
+  var destroyedBy: World.Caller?
   var vanishesAt: Double?
   var history: [(since: Double, status: Status)]
   var account = Consumption()
