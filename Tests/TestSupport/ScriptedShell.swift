@@ -16,6 +16,10 @@ package final class ScriptedShell: RemoteShell {
     /// What the command comes to once it was launched; nil lets it run on.
     package var endsAs: RemoteStatus.State? = .ended(exitCode: 0)
     package var terminations = 0
+    /// The machines whose lease was renewed, in turn.
+    package var leases: [RemoteHost] = []
+    /// What a renewal ends with.
+    package var leaseExit: Int32 = 0
     package var forgotten: [RemoteHost] = []
   }
 
@@ -47,6 +51,13 @@ package final class ScriptedShell: RemoteShell {
     if let failure { throw failure }
     switch Verb(command.script) {
     case .status: break
+    case .lease:
+      return state.withLock { state in
+        let isFirst = !state.leases.contains(host)
+        state.leases.append(host)
+        return RemoteResult(
+          exitCode: state.leaseExit, standardOutput: Array("vastd-lease \(isFirst ? "begun" : "renewed")\n".utf8))
+      }
     case .gpu: return RemoteResult(exitCode: 0, standardOutput: Array(snapshot.gpus.utf8))
     case .launch:
       state.withLock { state in
@@ -85,11 +96,13 @@ package final class ScriptedShell: RemoteShell {
   }
 
   private enum Verb {
-    case status, gpu, launch, follow, terminate
+    case status, gpu, launch, follow, terminate, lease
 
     init(_ script: String) {
       // Marks that only this verb's script has.
-      if script.contains("nvidia-smi") {
+      if script.contains("# vastd lease") {
+        self = .lease
+      } else if script.contains("nvidia-smi") {
         self = .gpu
       } else if script.contains("setsid -f") {
         self = .launch

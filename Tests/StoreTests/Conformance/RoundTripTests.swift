@@ -107,6 +107,7 @@ extension Job {
     specification.maximumAttempts = 7
     specification.onFailure = .keep
     specification.idleTimeout = .seconds(60)
+    specification.lease = .seconds(7200)
     specification.priority = 4
     var job = Job(id: ID(at: moment), specification: specification, state: .collecting, createdAt: moment)
     job.attempt = 2

@@ -72,20 +72,12 @@ package struct RemoteWorkspace: Sendable, Hashable {
   ///
   /// `look` sets `st` to the state, `p` to the process and `c` to the exit code, and starts no process: it runs ten times a
   /// second while a log is followed. It looks for `exit_code` once more after it has found the process dead, since that
-  /// is what happens in between. A zombie counts as dead: many containers have nobody who reaps.
+  /// is what happens in between.
   func head(_ verb: String) -> String {
     """
     # vastd \(verb)
     j=$HOME/\(folder); d=$j/.vastd
-    alive() {
-      b=; read -r b 2>/dev/null </proc/sys/kernel/random/boot_id
-      [ "$b" = "$3" ] || return 1
-      read -r s 2>/dev/null <"/proc/$1/stat" || return 1
-      s=${s##*) }
-      set -- "$2" $s
-      case $2 in Z|X) return 1 ;; esac
-      [ "${21}" = "$1" ]
-    }
+    \(Self.aliveFunction)
     look() {
       p=; q=; r=; c=
       if ! read -r p q r 2>/dev/null <"$d/pid"; then p=; st=not_started; return; fi
@@ -117,6 +109,19 @@ package struct RemoteWorkspace: Sendable, Hashable {
 
     """
   }
+
+  /// `alive PID START BOOT`: whether that very process lives. A zombie counts as dead: many containers have nobody who reaps.
+  static let aliveFunction = """
+    alive() {
+      b=; read -r b 2>/dev/null </proc/sys/kernel/random/boot_id
+      [ "$b" = "$3" ] || return 1
+      read -r s 2>/dev/null <"/proc/$1/stat" || return 1
+      s=${s##*) }
+      set -- "$2" $s
+      case $2 in Z|X) return 1 ;; esac
+      [ "${21}" = "$1" ]
+    }
+    """
 
   /// For the verbs that make no sense without a folder of this attempt.
   func guarded(_ verb: String) -> String {
