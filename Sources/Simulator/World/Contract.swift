@@ -56,6 +56,8 @@ enum Fate: Sendable {
   case proxyOnly
   case crashes(after: Double)
   case goesOffline(after: Double)
+  /// Runs, on a disk without room.
+  case fullDisk
 }
 
 /// A port of the container and its number outside.

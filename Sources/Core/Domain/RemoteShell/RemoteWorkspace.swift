@@ -56,6 +56,9 @@ package struct RemoteWorkspace: Sendable, Hashable {
     case inputOutput = 75
   }
 
+  /// Below this much free, a disk counts as full: writers fail at the last few blocks already, some of them earlier.
+  package static let fullBelowBytes: Int64 = 16 << 20
+
   /// Input that no script can carry. Validation at the front door refuses it by the same rules, so this is a mistake of ours.
   package enum InvalidInput: Error, Sendable, Hashable {
     case environmentName(String)
@@ -86,11 +89,14 @@ package struct RemoteWorkspace: Sendable, Hashable {
       if read -r c 2>/dev/null <"$d/exit_code"; then st=ended; else c=; st=vanished; fi
     }
     has() { if [ -e "$d/$1" ]; then echo 1; else echo 0; fi; }
+    room() {
+      f=0
+      k=$(df -Pk "$HOME" 2>/dev/null | { read -r x; read -r x x x k x; echo "$k"; }) && f=$((${k:-0} * 1024))
+    }
     report() {
       look
-      z=0; t=0; f=0
+      z=0; t=0; room
       l=$(stat -c '%s %Y' "$d/output.log" 2>/dev/null) && { z=${l% *}; t=$(($(date +%s) - ${l#* })); }
-      k=$(df -Pk "$HOME" 2>/dev/null | { read -r x; read -r x x x k x; echo "$k"; }) && f=$((${k:-0} * 1024))
       echo "vastd-status state=$st pid=${p:--} code=${c:--} prepared=$(has attempt) inputs=$(has inputs)" \\
         "installed=$(has run.sh) setup_failed=$(has setup_failed) log=$z idle=$t free=$f"
     }
