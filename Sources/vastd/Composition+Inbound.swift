@@ -20,6 +20,7 @@ struct Inbound: Sendable {
       version: Build.version, token: try configuration.token.map { try AccessToken(bootstrap: $0) },
       cursorSecret: Self.cursorSecret(of: store))
     settings.servesMetrics = configuration.probeListen == nil
+    settings.defaultLease = configuration.lease
     let logger = logs.logger("api")
     let accessLog = AccessLog(logs: logs)
     api = try HTTPServer(

@@ -30,6 +30,7 @@ extension Composition {
     fleet.beginDraining()
     await api.drain(grace: Self.grace)
     loops.cancel()
+    await leases.close()
     await jobs.close()
     await instances.close()
     await loops.value

@@ -28,6 +28,7 @@ struct Composition: Sendable {
   let poller: MarketPoller
   let instances: InstanceReconciler
   let jobs: JobRunner
+  let leases: LeaseKeeper
   let drivers: [ReconcilerDriver]
   let api: HTTPServer
   let probes: HTTPServer?
@@ -94,6 +95,9 @@ struct Composition: Sendable {
         logNews: logNews, instances: instanceSignal,
         finishedPhase: { metrics.jobPhaseDuration.histogram($0).observe($1) }, counted: counted,
         clock: ContinuousClock(), now: currentTime, logger: logs.logger("jobs")))
+    leases = LeaseKeeper(
+      store: store, shell: shell, providerURL: configuration.vastURL, clock: ContinuousClock(),
+      logger: logs.logger("leases"))
     let account = AccountKeeper(
       marketplace: vast.fresh, shell: remote, seen: { metrics.credit.set($0.credit.dollars) },
       logger: logs.logger("account"))
@@ -110,6 +114,9 @@ struct Composition: Sendable {
         instances, signal: instanceSignal, period: .seconds(5), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
         jobs, signal: jobSignal, period: .seconds(5), clock: ContinuousClock(), logger: logs.logger("driver")),
+      // A job whose machine's SSH answers raises the signal of the instances.
+      ReconcilerDriver(
+        leases, signal: instanceSignal, period: .seconds(5), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
         orphans, signal: Signal(), period: .seconds(15), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(

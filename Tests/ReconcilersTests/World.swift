@@ -25,6 +25,7 @@ final class World: Sendable {
     var poller: MarketPoller
     var instances: InstanceReconciler
     var jobs: JobRunner
+    var leases: LeaseKeeper
   }
 
   init(
@@ -67,12 +68,15 @@ final class World: Sendable {
       context: JobContext(
         store: store, marketplace: market, shell: shell, data: data, settings: settings, jobNews: jobNews,
         logNews: KeyedSignals(), instances: instanceSignal, clock: clock, now: now, logger: logger))
-    return Life(store: store, poller: poller, instances: instances, jobs: jobs)
+    let leases = LeaseKeeper(
+      store: store, shell: shell, providerURL: "https://vast.example", clock: clock, logger: logger)
+    return Life(store: store, poller: poller, instances: instances, jobs: jobs, leases: leases)
   }
 
   /// Ends the loops where they are and begins again from the store alone.
   func restart() async throws {
     let old = current
+    await old.leases.close()
     await old.jobs.close()
     await old.instances.close()
     await old.store.close()
@@ -90,6 +94,7 @@ final class World: Sendable {
       await life.poller.poll()
       _ = await life.instances.activate()
       _ = await life.jobs.activate()
+      _ = await life.leases.activate()
       // Tasks of the loops run on other threads: give them a moment of real time before the clock moves.
       for _ in 0..<3 { await letOthersRun() }
       clock.advance(by: .seconds(1))

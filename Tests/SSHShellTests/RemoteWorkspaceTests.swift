@@ -219,6 +219,20 @@ struct RemoteWorkspaceTests {
     #expect(try await bench.world.run(listing + "; cat b").outputText == ".\n./a\n./a/big\n./b\nchanged\n")
   }
 
+  @Test(arguments: MachineKind.present)
+  func `inputs that fill the disk are told apart from inputs that are broken`(kind: MachineKind) async throws {
+    let bench = try await Bench(kind)
+    _ = try await bench.status(bench.workspace.prepare())
+    let broken = try await bench.run(bench.workspace.receiveInputs(), input: .bytes([1, 2, 3]))
+    #expect(broken.exitCode == RemoteWorkspace.Refusal.brokenInputs.rawValue)
+    _ = try await bench.world.run(
+      "d=${PATH%%:*}; rm -f $d/df; printf '#!/bin/sh\\necho head; echo overlay 9 9 0 100%% /\\n' >$d/df; chmod +x $d/df"
+    )
+    #expect(try await bench.status().isDiskFull)
+    let full = try await bench.run(bench.workspace.receiveInputs(), input: .bytes([1, 2, 3]))
+    #expect(full.exitCode == RemoteWorkspace.Refusal.diskFull.rawValue)
+  }
+
   @Test func `a newer attempt wipes an older one, and an older one is refused`() async throws {
     let bench = try await Bench(attempt: 2)
     let started = try await bench.start("echo old >left; sleep 300")

@@ -32,6 +32,12 @@ struct Fixture {
   mutating func call(
     _ name: String, _ numbers: Int..., query: [(String, String)] = [], body: String = "{}", key: String? = "key"
   ) throws -> (status: Int, body: JSONValue, answer: Answer) {
+    try call(name, numbers, query: query, body: body, key: key)
+  }
+
+  mutating func call(
+    _ name: String, _ numbers: [Int], query: [(String, String)] = [], body: String = "{}", key: String? = "key"
+  ) throws -> (status: Int, body: JSONValue, answer: Answer) {
     let route = try #require(Route.all.first { $0.name == name })
     let body = try #require(try JSONValue.parse(body.utf8).asObject)
     let call = Call(

@@ -16,6 +16,16 @@ package final class ScriptedShell: RemoteShell {
     /// What the command comes to once it was launched; nil lets it run on.
     package var endsAs: RemoteStatus.State? = .ended(exitCode: 0)
     package var terminations = 0
+    /// The machines whose lease was renewed, in turn.
+    package var leases: [RemoteHost] = []
+    /// Whether a machine that is prepared for the first time has no command yet, whatever the one before came to.
+    package var isNewOnEachMachine = false
+    package var prepared: Set<RemoteHost> = []
+    package var freeBytes: Int64 = 1_000_000_000
+    /// What the next follows come to while the command runs on: these bytes, then their time is over.
+    package var cutFollows: [[UInt8]] = []
+    /// What a renewal ends with.
+    package var leaseExit: Int32 = 0
     package var forgotten: [RemoteHost] = []
   }
 
@@ -42,11 +52,21 @@ package final class ScriptedShell: RemoteShell {
   package func run(_ command: RemoteCommand, on host: RemoteHost) async throws(RemoteShellError) -> RemoteResult {
     let failure = state.withLock { state -> RemoteShellError? in
       state.scripts.append(command.script)
+      if command.script.contains("# vastd prepare"), state.prepared.insert(host).inserted, state.isNewOnEachMachine {
+        state.command = .notStarted
+      }
       return state.failures.isEmpty ? nil : state.failures.removeFirst()
     }
     if let failure { throw failure }
     switch Verb(command.script) {
     case .status: break
+    case .lease:
+      return state.withLock { state in
+        let isFirst = !state.leases.contains(host)
+        state.leases.append(host)
+        return RemoteResult(
+          exitCode: state.leaseExit, standardOutput: Array("vastd-lease \(isFirst ? "begun" : "renewed")\n".utf8))
+      }
     case .gpu: return RemoteResult(exitCode: 0, standardOutput: Array(snapshot.gpus.utf8))
     case .launch:
       state.withLock { state in
@@ -55,6 +75,13 @@ package final class ScriptedShell: RemoteShell {
         state.command = state.endsAs ?? Self.running
       }
     case .follow:
+      let cut = state.withLock { state in
+        state.command == Self.running && !state.cutFollows.isEmpty ? state.cutFollows.removeFirst() : nil
+      }
+      if let cut {
+        if case .pieces(let sink) = command.output, !cut.isEmpty { _ = await sink(cut) }
+        throw .timedOut
+      }
       while snapshot.command == Self.running {
         let seen = ended.count
         if snapshot.command != Self.running { break }
@@ -76,20 +103,23 @@ package final class ScriptedShell: RemoteShell {
   private static let running = RemoteStatus.State.running(process: 7)
 
   private var statusLine: [UInt8] {
+    let free = snapshot.freeBytes
     let state = snapshot.command
     let end = if case .ended(let code) = state { String(code) } else { "-" }
     let isStarted = state == .notStarted ? 0 : 1
     let text =
-      "vastd-status state=\(state.word) pid=7 code=\(end) prepared=1 inputs=\(isStarted) installed=\(isStarted) setup_failed=0 log=0 idle=0 free=1000000000\n"
+      "vastd-status state=\(state.word) pid=7 code=\(end) prepared=1 inputs=\(isStarted) installed=\(isStarted) setup_failed=0 log=0 idle=0 free=\(free)\n"
     return Array(text.utf8)
   }
 
   private enum Verb {
-    case status, gpu, launch, follow, terminate
+    case status, gpu, launch, follow, terminate, lease
 
     init(_ script: String) {
       // Marks that only this verb's script has.
-      if script.contains("nvidia-smi") {
+      if script.contains("# vastd lease") {
+        self = .lease
+      } else if script.contains("nvidia-smi") {
         self = .gpu
       } else if script.contains("setsid -f") {
         self = .launch

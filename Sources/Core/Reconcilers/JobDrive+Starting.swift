@@ -37,7 +37,7 @@ extension JobDrive {
   /// What can never work on any machine is not tried on the next one.
   private func failProvisioning(_ job: Job, _ failure: Failure) async -> Progress {
     switch failure.code {
-    case "provider_unauthorized", "insufficient_credit", "provider_refused", "image_pull_failed":
+    case "provider_unauthorized", "insufficient_credit", "provider_refused":
       return await giveUp(job, .failed, failure)
     default:
       return await failAttempt(job, failure)
@@ -51,11 +51,24 @@ extension JobDrive {
     }
     switch await guarded({ await self.prepare(remote) }) {
     case .success(.started):
-      return await change(from: .starting, on: .launched) { job, now in job.startedAt = now }
+      return await launched(job, remote)
     case .success(.failed(let failure)):
       return Task.isCancelled ? .waits(upTo: .seconds(1)) : await failAttempt(job, failure)
     case .success(.hopeless(let failure)): return await giveUp(job, .failed, failure)
     case .failure(let step): return await interrupted(job, by: step.by)
+    }
+  }
+
+  /// Until now nothing of this machine is in the log: its size is where this attempt's part begins.
+  private func launched(_ job: Job, _ remote: RemoteJob) async -> Progress {
+    do throws(RemoteJobError) {
+      let logStart = try remote.localSize()
+      return await change(from: .starting, on: .launched) { job, now in
+        job.startedAt = now
+        if !job.attempts.isEmpty { job.attempts[job.attempts.count - 1].logStart = logStart }
+      }
+    } catch {
+      return await giveUp(job, .failed, error.failure)
     }
   }
 

@@ -17,6 +17,8 @@ extension JobDrive {
       case .cancelled:
         await remote.terminate()
         return await giveUp(job, .cancelled, nil)
+      case .machineLost(let failure) where failure.code == "host_offline":
+        return await failAttempt(job, failure)
       case .machineLost(let failure):
         return await giveUp(job, .failed, failure)
       case .timeUp:
@@ -32,6 +34,15 @@ extension JobDrive {
         return .waits(upTo: .seconds(1))
       }
     }
+  }
+
+  /// The machine's own fault, or a hang that another machine may not have: it has its turn while attempts are left. In the
+  /// last one, what the command left behind is brought home.
+  private func tryElsewhere(_ job: Job, _ remote: RemoteJob, _ failure: Failure) async -> Progress {
+    guard job.attempt < job.specification.maximumAttempts else { return await cutShort(job, remote, failure) }
+    await remote.terminate()
+    await remote.fetchRestOfLog()
+    return await failAttempt(job, failure)
   }
 
   /// Ends the command, takes the rest of its output, and goes on to what it left behind.
@@ -59,6 +70,9 @@ extension JobDrive {
           : Failure(code: "command_failed", detail: "The command ended with exit code \(code); see the log.")
         job.failure = code == 0 ? nil : failed
       }
+    case .diskFull:
+      return await tryElsewhere(
+        job, remote, .diskFull("the command ended badly and less than 16 MiB are free; ask for a larger disk_gb."))
     case .vanished:
       let failure = Failure(
         code: "command_vanished",
@@ -73,9 +87,11 @@ extension JobDrive {
         code: "workspace_gone", detail: "The machine no longer has the job's folder.", isRetryable: true)
       return await giveUp(job, .failed, failure)
     case .silent(let span):
-      return await cutShort(
+      return await tryElsewhere(
         job, remote,
-        Failure(code: "idle_timeout", detail: "The command wrote nothing for \(Int(span.inSeconds)) s and was ended."))
+        Failure(
+          code: "idle_timeout", detail: "The command wrote nothing for \(Int(span.inSeconds)) s and was ended.",
+          isRetryable: true))
     case .unreachable(let failure):
       return Task.isCancelled ? .waits(upTo: .seconds(1)) : await giveUp(job, .failed, failure)
     }

@@ -8,6 +8,8 @@ struct RemoteJob: Sendable {
   /// How the command came to its end, or why it cannot be known.
   enum Ending: Sendable, Hashable {
     case exited(code: Int32, inSetup: Bool)
+    /// Failed, or gone, on a disk without room.
+    case diskFull
     case vanished
     case neverStarted
     case silent(Duration)
@@ -20,6 +22,8 @@ struct RemoteJob: Sendable {
   let context: JobContext
   let workspace: RemoteWorkspace
   private let contact = Locked<Timestamp?>(nil)
+  /// There was no room for a piece of the log: what follows it is dropped too, so that the file has no hole.
+  private let isDropping = Locked(false)
 
   init?(_ job: Job, on instance: Instance, context: JobContext) {
     guard instance.sshAddress != nil, let address = instance.currentSSHAddress, let marketID = instance.marketID else {
@@ -40,7 +44,9 @@ struct RemoteJob: Sendable {
   /// From an empty machine to a running command. May be called again after any break: what is done is not done twice.
   func start() async throws(RemoteJobError) {
     let specification = job.specification
-    let prepared = try status(of: try await expect(workspace.prepare(), "the folder could not be made"))
+    let prepared = try status(
+      of: try await expect(
+        workspace.prepare(minimumFreeBytes: Self.minimumFreeBytes), "the folder could not be made"))
     guard prepared.state == .notStarted else { return }
     try await checkGPU()
     if let upload = specification.inputUploadID, !prepared.hasInputs {
@@ -52,6 +58,9 @@ struct RemoteJob: Sendable {
     try await expect(try installation(), "the command could not be installed")
     try await expect(workspace.launch(), "the command could not be started")
   }
+
+  /// A new machine with less than this cannot hold the outputs of anything; 8 GB and more were ordered.
+  private static let minimumFreeBytes: Int64 = 256 << 20
 
   private func installation() throws(RemoteJobError) -> RemoteCommand {
     let specification = job.specification
@@ -92,37 +101,63 @@ struct RemoteJob: Sendable {
 
   // MARK: Watching
 
-  /// Follows the log from where the local copy ends until the command has ended.
+  /// The log is looked at this many times in the span that a command may be silent, so that silence is told at most a
+  /// quarter late.
+  private static let idleLooks = 4
+
+  /// Follows the log from where the local copy ends until the command has ended, or has been silent for too long: that many
+  /// looks in a row without a byte. No clock is asked, ours or the machine's, since each may be set while a command runs.
   func followToEnd(idleTimeout: Duration?) async throws(RemoteJobError) -> Ending {
+    let look = idleTimeout.map { max($0 / Self.idleLooks, .milliseconds(250)) }
+    let enough = look.flatMap { look in idleTimeout.map { Int(($0.inSeconds / look.inSeconds).rounded(.up)) } } ?? 0
+    isDropping.withLock { $0 = false }
+    var position = try localSize() - logStart
+    var silentLooks = 0
     while true {
-      let status = try await followLog(cutAfter: idleTimeout)
+      let (status, count) = try await followLog(from: position, cutAfter: look)
+      position += count
+      silentLooks = count == 0 ? silentLooks + 1 : 0
       guard status.hasFolder else { return .neverStarted }
       switch status.state {
-      case .ended(let code): return .exited(code: code, inSetup: status.hasSetupFailed)
-      case .vanished: return .vanished
+      case .ended(let code):
+        return code != 0 && status.isDiskFull ? .diskFull : .exited(code: code, inSetup: status.hasSetupFailed)
+      case .vanished: return status.isDiskFull ? .diskFull : .vanished
       case .notStarted: return .neverStarted
       case .running:
-        if let idleTimeout, status.idle >= idleTimeout { return .silent(idleTimeout) }
+        if let idleTimeout, silentLooks >= enough { return .silent(idleTimeout) }
       }
     }
   }
 
-  /// Copies output until the command has ended, or until `cutAfter` has passed; the state then.
-  private func followLog(cutAfter: Duration?) async throws(RemoteJobError) -> RemoteStatus {
+  /// What the local log held before this attempt.
+  private var logStart: Int64 { job.attempts.last?.logStart ?? 0 }
+
+  func localSize() throws(RemoteJobError) -> Int64 {
+    let log = try openLog()
+    defer { log.close() }
+    return log.size
+  }
+
+  /// Copies output from a byte of the machine's log on until the command has ended, or until `cutAfter` has passed; the
+  /// state then, and how many bytes came.
+  private func followLog(
+    from position: Int64, cutAfter: Duration?
+  ) async throws(RemoteJobError) -> (status: RemoteStatus, count: Int64) {
     let log = try openLog()
     defer { log.close() }
     let fault = Locked<ArtifactError?>(nil)
-    let isDropping = Locked(false)
-    var command = workspace.follow(from: log.size)
+    let count = Locked<Int64>(0)
+    var command = workspace.follow(from: position)
     if let cutAfter { command.timeout = cutAfter }
-    command.output = .pieces { [id = job.id, context, contact] piece in
+    command.output = .pieces { [id = job.id, context, contact, isDropping] piece in
       contact.withLock { $0 = context.now() }
+      count.withLock { $0 += Int64(piece.count) }
       if isDropping.withLock({ $0 }) { return true }
       do throws(ArtifactError) {
         try log.append(piece)
       } catch {
         // A log that has reached its bound, or that has filled our disk, is no reason to end the command: the rest is dropped.
-        // All of it, so that the file has no hole: a later connection goes on from where it ends.
+        // A later connection goes on from where the file ends.
         if error.isNoRoom {
           context.logger.warning("log is cut", metadata: ["job_id": "\(id)", "reason": "\(error)"])
           isDropping.withLock { $0 = true }
@@ -137,10 +172,11 @@ struct RemoteJob: Sendable {
     do throws(RemoteJobError) {
       let result = try await run(command)
       if let fault = fault.withLock({ $0 }) { throw RemoteJobError.local("\(fault)") }
-      return try status(of: result)
+      return (try status(of: result), count.withLock { $0 })
     } catch {
       guard cutAfter != nil, case .broken(.timedOut) = error else { throw error }
-      return try status(of: try await expect(workspace.status(), "its state could not be read"))
+      let status = try status(of: try await expect(workspace.status(), "its state could not be read"))
+      return (status, count.withLock { $0 })
     }
   }
 
@@ -158,7 +194,8 @@ struct RemoteJob: Sendable {
   /// After the command was ended by us; a fault here loses a few last lines, not the job.
   func fetchRestOfLog() async {
     do throws(RemoteJobError) {
-      _ = try await followLog(cutAfter: Self.restTimeout)
+      isDropping.withLock { $0 = false }
+      _ = try await followLog(from: try localSize() - logStart, cutAfter: Self.restTimeout)
     } catch {
       context.logger.warning("end of log not fetched", metadata: ["job_id": "\(job.id)", "error": "\(error)"])
     }
@@ -272,10 +309,17 @@ enum RemoteJobError: Error, Sendable, Hashable {
 }
 
 extension Failure {
+  static func diskFull(_ detail: String) -> Failure {
+    Failure(code: "disk_full", detail: "The machine's disk is full: \(detail)", isRetryable: true)
+  }
+
   fileprivate static func odd(_ fault: String, _ result: RemoteResult) -> Failure {
     let said = StatusMessage.display(result.errorText)
-    if RemoteWorkspace.Refusal(rawValue: result.exitCode) == .brokenInputs {
+    switch RemoteWorkspace.Refusal(rawValue: result.exitCode) {
+    case .brokenInputs:
       return Failure(code: "bad_inputs", detail: "The machine's tar could not unpack the inputs. \(said)")
+    case .diskFull: return .diskFull(said)
+    default: break
     }
     return Failure(
       code: "machine_unfit", detail: "On the machine \(fault) (exit code \(result.exitCode)). \(said)",

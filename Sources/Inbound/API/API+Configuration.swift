@@ -13,6 +13,9 @@ package struct APIConfiguration: Sendable {
   /// From the headers to the end of an upload; absolute. An hour carries 10 GiB at 3 MB/s.
   package var uploadDeadlineSeconds = 3600
 
+  /// The lease of jobs that say nothing of it; nil for none.
+  package var defaultLease: Duration? = .seconds(21600)
+
   package init(version: String, token: AccessToken?, cursorSecret: [UInt8]) {
     precondition(cursorSecret.count >= 16, "a secret of fewer bytes can be guessed")
     self.version = version

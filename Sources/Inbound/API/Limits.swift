@@ -56,6 +56,8 @@ enum Limits {
   static let outputPathBytes = 3800
   /// 90 days: a rental of Vast's rarely lasts longer.
   static let longestDurationSeconds = 90 * 86400
+  /// Below a minute, the hiccups of any line would end machines; beyond 30 days nobody waits for a leak to end itself.
+  static let leaseSeconds = 60...30 * 86400
   /// Each attempt rents a machine.
   static let attempts = 20
   static let priority = -1000...1000

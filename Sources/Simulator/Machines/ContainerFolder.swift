@@ -31,6 +31,11 @@ struct ContainerFolder: Sendable {
       try Files.makeFolder(folder, mode: 0o700)
     }
     try Files.write(NvidiaSMI.script(plan), to: path + "/bin/nvidia-smi", mode: 0o755)
+    if plan.hasFullDisk {
+      try Files.write(Self.fullDisk, to: path + "/bin/df", mode: 0o755)
+    } else {
+      try Files.remove(path + "/bin/df")
+    }
     try Files.write(sessionScript, to: session, mode: 0o755)
     try Files.write(sshdConfiguration(plan), to: configuration)
     try Files.write(bootScript(plan), to: boot, mode: 0o755)
@@ -42,6 +47,14 @@ struct ContainerFolder: Sendable {
     }
     try authorize(plan.keys)
   }
+
+  /// In the form of `df -Pk`.
+  private static let fullDisk = """
+    #!/bin/sh
+    echo 'Filesystem 1024-blocks Used Available Capacity Mounted on'
+    echo 'overlay 67108864 67108864 0 100% /'
+
+    """
 
   func authorize(_ keys: [String]) throws(MachineError) {
     // A job may have removed its whole home; then nobody gets in until the next start, as in a real container.
@@ -83,7 +96,9 @@ struct ContainerFolder: Sendable {
       rm -f \(Files.quoted(hostKey)) \(Files.quoted(hostKey)).pub
       ssh-keygen -q -t ed25519 -N '' -f \(Files.quoted(hostKey))
       sleep \(plan.sshDelay)
-      exec /usr/sbin/sshd -D -e -f \(Files.quoted(configuration))
+      # The shell stays: every login descends from it, and its environment is the container's, as process 1's is at Vast.
+      setpriv --pdeathsig KILL /usr/sbin/sshd -D -e -f \(Files.quoted(configuration))
+      exit
 
       """
     return script

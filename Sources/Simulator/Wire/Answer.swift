@@ -46,6 +46,8 @@ struct Answer: Sendable {
   }
 
   static let badKey = failure(404, "auth_error", "Invalid user key")
+  /// Scope missing: documented as 401 or 403 and free text.
+  static let forbidden = failure(401, "auth_error", "This key may not do that.")
   static let noKey = failure(403, "auth_error", "This action requires login.")
   static let badGateway = Answer(
     502, text: "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>", type: "text/html"

@@ -9,7 +9,7 @@ import JSON
 ///     POST /sim/offers     {"replace": true, "offers": [{…}]}      see `offer(_:)`
 ///     POST /sim/account    {"credit": 0.5}
 ///     POST /sim/instances/{id}/{outbid,release,take_gpus,crash,offline,online,pull_fails,runtime_fails,stuck,deaf,
-///                               silent,proxy_only}
+///                               silent,proxy_only,full_disk}
 ///     GET  /sim/truth      every contract ever, its states and cost
 ///     GET  /sim/requests   counts and the last requests; DELETE forgets them
 extension World {
@@ -72,6 +72,7 @@ extension World {
     case "deaf": .deaf(silent: false)
     case "silent": .deaf(silent: true)
     case "proxy_only": .proxyOnly
+    case "full_disk": .fullDisk
     case "crashes": .crashes(after: after)
     case "goes_offline": .goesOffline(after: after)
     default: throw ControlError("there is no \"\(name)\" to happen to an instance")
@@ -120,6 +121,7 @@ extension Contract {
     row["is_bid"] = .bool(isBid)
     row["created_at"] = .number(createdAt)
     row["destroyed_at"] = .real(destroyedAt)
+    row["destroyed_by"] = .text(destroyedBy?.rawValue)
     row["alive"] = .bool(isAlive)
     row["actual_status"] = .text(status.actual?.rawValue)
     row["intended_status"] = .string(status.intended.rawValue)

@@ -80,6 +80,14 @@ struct Route: Sendable {
     return nil
   }
 
+  /// What the restricted key of a container may do: destroy its instance and stop it.
+  ///
+  /// That it may do these is documented; that it may do nothing else is a guess on the strict side.
+  func admits(_ call: Call, keyOf contract: Int) -> Bool {
+    guard call.numbers == [contract] else { return false }
+    return name == "destroy" || (name == "manage" && call.body["state"]?.asText == "stopped")
+  }
+
   private func numbers(in path: [Substring]) -> [Int]? {
     var numbers: [Int] = []
     for (part, text) in zip(parts, path) {

@@ -10,9 +10,16 @@ extension World {
 
   /// - Parameter key: what came as the bearer token or `api_key`; nil without either.
   mutating func serve(_ route: Route, _ call: Call, key: String?) -> Reply {
+    caller = .account
     if route.needsKey {
       guard let key else { return Reply(answer: .noKey) }
-      guard key == apiKey else { return Reply(answer: .badKey) }
+      if key != apiKey {
+        guard let owner = contracts.values.first(where: { $0.isAlive && $0.instanceKey == key }) else {
+          return Reply(answer: .badKey)
+        }
+        caller = .instance
+        guard route.admits(call, keyOf: owner.id) else { return Reply(answer: .forbidden) }
+      }
     }
     if settings.thresholds, let wait = limits.refuse(route, key: key ?? "", now: now) {
       let answer = RateLimits.answer(

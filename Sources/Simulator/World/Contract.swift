@@ -56,6 +56,8 @@ enum Fate: Sendable {
   case proxyOnly
   case crashes(after: Double)
   case goesOffline(after: Double)
+  /// Runs, on a disk without room.
+  case fullDisk
 }
 
 /// A port of the container and its number outside.
@@ -106,6 +108,7 @@ struct Contract: Sendable {
   var revivesByItself = false
   var isFrozenByHost: Bool { status.actual == .offline }
   var destroyedAt: Double?
+  var destroyedBy: World.Caller?
   var vanishesAt: Double?
   var history: [(since: Double, status: Status)]
   var account = Consumption()

@@ -22,6 +22,8 @@ struct ContainerPlan: Sendable {
   /// Ports that take connections and never say a word.
   var silentPorts: [Int]
   var sshDelay: Double
+  /// Whether `df` says that nothing is free.
+  var hasFullDisk = false
   var keys: [String]
   var gpu: GPU
   var gpus: Int

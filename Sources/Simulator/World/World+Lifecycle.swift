@@ -36,7 +36,7 @@ extension World {
     switch state {
     case "running": return try start(id)
     case "stopped":
-      record("stop", id)
+      record("stop", id, [("by", .string(caller.rawValue))])
       halt(id)
       serveQueue()
       return .success
@@ -122,8 +122,9 @@ extension World {
 
   mutating func end(_ id: Int) {
     guard alive(id) != nil else { return }
-    change(id) { [now, settings] in
+    change(id) { [now, settings, caller] in
       $0.destroyedAt = now
+      $0.destroyedBy = caller
       $0.vanishesAt = now + settings.settle
       $0.plan = []
       $0.ports = []
@@ -133,7 +134,9 @@ extension World {
       $0.revivesByItself = false
     }
     order(.remove(contract: id))
-    record("destroyed", id, [("cost", .number(contracts[id]?.account.cost ?? 0))])
+    record(
+      "destroyed", id,
+      [("cost", .number(contracts[id]?.account.cost ?? 0)), ("by", .string(caller.rawValue))])
     serveQueue()
   }
 

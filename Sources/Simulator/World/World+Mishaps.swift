@@ -73,7 +73,7 @@ extension World {
       guard let running = contracts[id] else { return }
       order(.stop(contract: id, gracefully: false))
       switch fate {
-      case .deaf, .proxyOnly:
+      case .deaf, .proxyOnly, .fullDisk:
         // The container runs on, only its door is another.
         order(.start(containerPlan(running)))
         change(id) { $0.fate = .fine }

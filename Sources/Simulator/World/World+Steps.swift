@@ -83,6 +83,7 @@ extension World {
     switch contract.fate {
     case .deaf(silent: false): plan.sshPorts = []
     case .deaf(silent: true): (plan.sshPorts, plan.silentPorts) = ([], plan.sshPorts)
+    case .fullDisk: plan.hasFullDisk = true
     case .proxyOnly: plan.sshPorts = contract.allowsSSH ? proxy : []
     default: break
     }

@@ -23,6 +23,8 @@ struct World: Sendable {
   private(set) var due: [Int: Double] = [:]
   private(set) var orders: [MachineOrder] = []
   private(set) var records: [TruthRecord] = []
+  /// Whose key the request under way came with.
+  var caller = Caller.account
   /// A number of a port that is free now.
   let freePort: @Sendable () -> Int
   /// Hexadecimal digits nobody can guess.
@@ -48,6 +50,12 @@ struct World: Sendable {
     wallet = Wallet(credit: start.credit, countedTo: start.now)
     freePort = start.freePort
     secret = start.secret
+  }
+
+  enum Caller: String, Sendable {
+    case account
+    /// The instance that it is about, with the restricted key of its container.
+    case instance
   }
 
   // MARK: Time

@@ -38,6 +38,8 @@ struct Configuration: Sendable {
   var settlingTime: Duration
   var startTimeout: Duration
   var sshTimeout: Duration
+  /// Nil for none.
+  var lease: Duration?
   var owner: Owner?
   var logLevel: Logger.Level
   var logFormat: LogFormat
@@ -72,6 +74,7 @@ extension Configuration {
     settlingTime = reader.seconds(.settle, in: 0.1...3600)
     startTimeout = reader.seconds(.startTimeout, in: 1...86_400)
     sshTimeout = reader.seconds(.sshTimeout, in: 1...3600)
+    lease = reader.lease()
     owner = reader.owner()
     logLevel = reader.logLevel()
     logFormat = reader.logFormat()

@@ -47,6 +47,9 @@ extension Setting {
   static let startTimeout = Setting(
     "start_timeout_s", "VASTD_START_TIMEOUT_S", default: "300", "for an instance to run")
   static let sshTimeout = Setting("ssh_timeout_s", "VASTD_SSH_TIMEOUT_S", default: "120", "then for its SSH to answer")
+  static let lease = Setting(
+    "lease_s", "VASTD_LEASE_S", default: "21600",
+    "after which a job's machine ends itself when vastd is gone, for jobs that do not say; 0 for never")
   static let owner = Setting(
     "owner", "VASTD_OWNER", "names this installation in the tag on every label; made at first start")
   static let logLevel = Setting(
@@ -56,6 +59,7 @@ extension Setting {
   /// In the order in which `vastd config` prints them.
   static let all: [Setting] = [
     apiKey, apiKeyFile, vastURL, listen, probeListen, token, tokenFile, databaseURL, dataDirectory, pollInterval,
-    cacheEnabled, cacheTTL, timeout, retries, pacing, settle, startTimeout, sshTimeout, owner, logLevel, logFormat,
+    cacheEnabled, cacheTTL, timeout, retries, pacing, settle, startTimeout, sshTimeout, lease, owner, logLevel,
+    logFormat,
   ]
 }

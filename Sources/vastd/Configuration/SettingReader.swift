@@ -31,6 +31,12 @@ struct SettingReader {
     .microseconds(Int64(number(setting, in: range) * 1_000_000))
   }
 
+  /// As short as a job may not wish for itself: for trials.
+  mutating func lease() -> Duration? {
+    if sources[.lease] == "0" { return nil }
+    return seconds(.lease, in: 1...2_592_000)
+  }
+
   mutating func truth(_ setting: Setting) -> Bool {
     switch sources[setting] {
     case "true", "1": return true

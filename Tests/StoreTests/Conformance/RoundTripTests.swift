@@ -107,6 +107,7 @@ extension Job {
     specification.maximumAttempts = 7
     specification.onFailure = .keep
     specification.idleTimeout = .seconds(60)
+    specification.lease = .seconds(7200)
     specification.priority = 4
     var job = Job(id: ID(at: moment), specification: specification, state: .collecting, createdAt: moment)
     job.attempt = 2
@@ -125,6 +126,7 @@ extension Job {
     job.verifiedAt = moment + .seconds(4)
     var attempt = Attempt(number: 1, instanceID: instance, machineID: 8, startedAt: moment)
     attempt.finishedAt = moment + .seconds(5)
+    attempt.logStart = 77
     attempt.failure = Failure(code: "ssh_timeout", detail: "Deaf.")
     job.attempts = [attempt, Attempt(number: 2, instanceID: instance, machineID: nil, startedAt: moment)]
     job.phases = [Phase(name: "queued", startedAt: moment, finishedAt: moment), Phase(name: "x", startedAt: moment)]

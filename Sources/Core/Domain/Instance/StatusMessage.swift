@@ -17,7 +17,9 @@ package enum StatusMessage {
     let isImage = ["manifest", "pull access denied", "unauthorized", "invalid reference", "toomanyrequests"]
       .contains { text.containsText($0) }
     if isImage {
-      return Failure(code: "image_pull_failed", detail: "The image could not be pulled: \(display(message))")
+      // Also a name that is wrong, but as often a registry's limit for that host or a platform it lacks.
+      return Failure(
+        code: "image_pull_failed", detail: "The image could not be pulled: \(display(message))", isRetryable: true)
     }
     return Failure(code: "start_failed", detail: "The host could not start it: \(display(message))", isRetryable: true)
   }

@@ -86,6 +86,8 @@ package struct Job: Sendable, Hashable, Identified {
     package var number: Int
     package var instanceID: ID<Instance>
     package var machineID: Int64?
+    /// How long the job's log was before this machine's command began: what its own log is added to.
+    package var logStart: Int64 = 0
     package var startedAt: Timestamp
     package var finishedAt: Timestamp?
     package var failure: Failure?

@@ -19,6 +19,8 @@ package struct RemoteStatus: Sendable, Hashable {
   package var idle: Duration
   package var freeBytes: Int64
 
+  package var isDiskFull: Bool { freeBytes < RemoteWorkspace.fullBelowBytes }
+
   /// The last status line in what a verb printed, on stdout, or for `follow` on stderr; nil when there is none in order.
   package init?(printed bytes: [UInt8]) {
     let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")

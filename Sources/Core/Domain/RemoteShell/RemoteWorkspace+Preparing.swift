@@ -37,7 +37,12 @@ extension RemoteWorkspace {
         rm -rf "$d"/unpack.*
         n=$d/unpack.$$
         mkdir "$n" || fail \(Refusal.inputOutput.rawValue) "cannot make $n"
-        tar -xzof - -C "$n" || { rm -rf "$n"; fail \(Refusal.brokenInputs.rawValue) 'the inputs cannot be unpacked'; }
+        tar -xzof - -C "$n" || {
+          room
+          rm -rf "$n"
+          [ "$f" -ge \(Self.fullBelowBytes) ] || fail \(Refusal.diskFull.rawValue) 'the inputs fill the disk'
+          fail \(Refusal.brokenInputs.rawValue) 'the inputs cannot be unpacked'
+        }
         for f in "$n"/* "$n"/.[!.]* "$n"/..?*; do
           [ -e "$f" ] || [ -L "$f" ] || continue
           g=${f##*/}

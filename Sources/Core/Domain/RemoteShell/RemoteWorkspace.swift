@@ -56,6 +56,9 @@ package struct RemoteWorkspace: Sendable, Hashable {
     case inputOutput = 75
   }
 
+  /// Below this much free, a disk counts as full: writers fail at the last few blocks already, some of them earlier.
+  package static let fullBelowBytes: Int64 = 16 << 20
+
   /// Input that no script can carry. Validation at the front door refuses it by the same rules, so this is a mistake of ours.
   package enum InvalidInput: Error, Sendable, Hashable {
     case environmentName(String)
@@ -72,20 +75,12 @@ package struct RemoteWorkspace: Sendable, Hashable {
   ///
   /// `look` sets `st` to the state, `p` to the process and `c` to the exit code, and starts no process: it runs ten times a
   /// second while a log is followed. It looks for `exit_code` once more after it has found the process dead, since that
-  /// is what happens in between. A zombie counts as dead: many containers have nobody who reaps.
+  /// is what happens in between.
   func head(_ verb: String) -> String {
     """
     # vastd \(verb)
     j=$HOME/\(folder); d=$j/.vastd
-    alive() {
-      b=; read -r b 2>/dev/null </proc/sys/kernel/random/boot_id
-      [ "$b" = "$3" ] || return 1
-      read -r s 2>/dev/null <"/proc/$1/stat" || return 1
-      s=${s##*) }
-      set -- "$2" $s
-      case $2 in Z|X) return 1 ;; esac
-      [ "${21}" = "$1" ]
-    }
+    \(Self.aliveFunction)
     look() {
       p=; q=; r=; c=
       if ! read -r p q r 2>/dev/null <"$d/pid"; then p=; st=not_started; return; fi
@@ -94,11 +89,14 @@ package struct RemoteWorkspace: Sendable, Hashable {
       if read -r c 2>/dev/null <"$d/exit_code"; then st=ended; else c=; st=vanished; fi
     }
     has() { if [ -e "$d/$1" ]; then echo 1; else echo 0; fi; }
+    room() {
+      f=0
+      k=$(df -Pk "$HOME" 2>/dev/null | { read -r x; read -r x x x k x; echo "$k"; }) && f=$((${k:-0} * 1024))
+    }
     report() {
       look
-      z=0; t=0; f=0
+      z=0; t=0; room
       l=$(stat -c '%s %Y' "$d/output.log" 2>/dev/null) && { z=${l% *}; t=$(($(date +%s) - ${l#* })); }
-      k=$(df -Pk "$HOME" 2>/dev/null | { read -r x; read -r x x x k x; echo "$k"; }) && f=$((${k:-0} * 1024))
       echo "vastd-status state=$st pid=${p:--} code=${c:--} prepared=$(has attempt) inputs=$(has inputs)" \\
         "installed=$(has run.sh) setup_failed=$(has setup_failed) log=$z idle=$t free=$f"
     }
@@ -117,6 +115,19 @@ package struct RemoteWorkspace: Sendable, Hashable {
 
     """
   }
+
+  /// `alive PID START BOOT`: whether that very process lives. A zombie counts as dead: many containers have nobody who reaps.
+  static let aliveFunction = """
+    alive() {
+      b=; read -r b 2>/dev/null </proc/sys/kernel/random/boot_id
+      [ "$b" = "$3" ] || return 1
+      read -r s 2>/dev/null <"/proc/$1/stat" || return 1
+      s=${s##*) }
+      set -- "$2" $s
+      case $2 in Z|X) return 1 ;; esac
+      [ "${21}" = "$1" ]
+    }
+    """
 
   /// For the verbs that make no sense without a folder of this attempt.
   func guarded(_ verb: String) -> String {

@@ -6,7 +6,7 @@ extension Handlers {
   func createJob(_ call: Call) async throws(APIError) -> Response {
     try refuseQuery(call)
     let key = try call.idempotencyKey(.createJob)
-    let specification = try JobInput.read(call.body)
+    let specification = try JobInput.read(call.body, lease: configuration.defaultLease)
     let creation = try await asking { () async throws(FleetError) in
       try await fleet.submit(specification, idempotency: key.map { IdempotentRequest(key: $0, encode: Self.created) })
     }
@@ -15,7 +15,7 @@ extension Handlers {
 
   func planJob(_ call: Call) async throws(APIError) -> Response {
     try refuseQuery(call)
-    let specification = try JobInput.read(call.body)
+    let specification = try JobInput.read(call.body, lease: configuration.defaultLease)
     let plan = try await asking { () async throws(FleetError) in try await fleet.plan(specification) }
     return call.json(JobJSON.plan(plan))
   }

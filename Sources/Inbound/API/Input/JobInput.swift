@@ -3,7 +3,8 @@ import JSON
 
 /// Reads the body of POST /v1/jobs and /v1/jobs/plan.
 enum JobInput {
-  static func read(_ body: [UInt8]) throws(APIError) -> JobSpecification {
+  /// - Parameter lease: of a job that says nothing of it.
+  static func read(_ body: [UInt8], lease: Duration?) throws(APIError) -> JobSpecification {
     let problems = FieldProblems()
     let reader = ObjectReader(try JSONBody.object(body), problems: problems)
     var job = JobSpecification(command: command(reader))
@@ -29,7 +30,8 @@ enum JobInput {
     job.onFailure = reader.choice("on_failure", of: OnFailure.self) ?? job.onFailure
     job.priority = reader.integer("priority", Limits.priority) ?? job.priority
     readLimits(reader, into: &job)
-    reader.notAvailable("recover", "lease_s", "checkpoint", "preflight", "volume", "template_id")
+    job.lease = reader.isNull("lease_s") ? nil : leaseSpan(reader) ?? lease
+    reader.notAvailable("recover", "checkpoint", "preflight", "volume", "template_id")
     reader.finish()
     try problems.check()
     return job
@@ -49,6 +51,10 @@ enum JobInput {
 
   private static func seconds(_ reader: ObjectReader, _ name: StaticString) -> Duration? {
     reader.integer(name, 1...Limits.longestDurationSeconds).map { .seconds($0) }
+  }
+
+  private static func leaseSpan(_ reader: ObjectReader) -> Duration? {
+    reader.integer("lease_s", Limits.leaseSeconds).map { .seconds($0) }
   }
 
   private static func uploadID(_ reader: ObjectReader) -> ID<Upload>? {

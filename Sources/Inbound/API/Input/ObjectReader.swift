@@ -114,6 +114,9 @@ final class ObjectReader {
 
   func has(_ name: StaticString) -> Bool { value(name) != nil }
 
+  /// Whether it is there and says `null`, for what has a default that can be switched off.
+  func isNull(_ name: StaticString) -> Bool { value(name) == nil && object[name.description] == .null }
+
   func finish() {
     for member in object.members where !known.contains(where: { $0.equals(member.name) }) {
       problems.add(JSONPointer.child(pointer, member.name), "is not a known field")

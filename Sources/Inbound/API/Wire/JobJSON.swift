@@ -140,6 +140,7 @@ extension JSONWriter {
     member("max_attempts", specification.maximumAttempts)
     member("on_failure", specification.onFailure.rawValue)
     member(seconds: "idle_timeout_s", specification.idleTimeout)
+    member(seconds: "lease_s", specification.lease)
     member("priority", specification.priority)
   }
 

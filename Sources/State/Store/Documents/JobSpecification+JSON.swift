@@ -22,6 +22,7 @@ extension JobSpecification {
       writer.member("max_attempts", maximumAttempts)
       writer.member("on_failure", onFailure.rawValue)
       writer.known("idle_timeout_us", idleTimeout)
+      writer.known("lease_us", lease)
       writer.member("priority", priority)
       if areSecretsWiped { writer.member("secrets_wiped", true) }
     }
@@ -45,6 +46,8 @@ extension JobSpecification {
     maximumAttempts = document.int("max_attempts") ?? maximumAttempts
     onFailure = document.choice("on_failure") ?? onFailure
     idleTimeout = document.span("idle_timeout_us")
+    // Jobs of a release that knew no leases go on without one.
+    lease = document.span("lease_us")
     priority = document.int("priority") ?? priority
     areSecretsWiped = document.bool("secrets_wiped") ?? false
   }

@@ -1,0 +1,169 @@
+import Artifacts
+import Domain
+import Glibc
+import Reconcilers
+import Store
+import TestSupport
+import Testing
+
+/// What ends a machine's turn: each with a code of its own, that machine never again, the next one within the bounds.
+@Suite struct `Watchdogs` {
+  private func world() throws -> World {
+    let world = try World()
+    world.shell.change {
+      $0.isNewOnEachMachine = true
+      $0.endsAs = nil
+    }
+    return world
+  }
+
+  /// Turns until the job has ended; whatever runs on the second machine ends well, after saying so.
+  private func finish(_ world: World, _ id: ID<Job>, says log: String = "") async throws -> Job {
+    let ended = try await world.turn(rounds: 1500) {
+      if try world.job(id).attempt == 2, world.shell.snapshot.endsAs == nil {
+        world.shell.change {
+          $0.endsAs = .ended(exitCode: 0)
+          $0.log = Array(log.utf8)
+        }
+      }
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(ended)
+    return try world.job(id)
+  }
+
+  private func expectNextMachine(_ job: Job, after code: String, in world: World) {
+    #expect(job.exitCode == 0)
+    #expect(job.attempts.map { $0.failure?.code == code } == [true, false], "\(job.attempts)")
+    #expect(Set(job.attempts.compactMap(\.machineID)).count == 2, "another machine")
+    #expect(job.failedMachines.isSuperset(of: job.attempts.prefix(1).compactMap(\.machineID)))
+    #expect(world.market.snapshot.instances.isEmpty)
+  }
+
+  @Test func `a silent command is ended and tried on the next machine, and both outputs are kept`() async throws {
+    let world = try world()
+    world.shell.change { $0.cutFollows = [Array("one\n".utf8), [], [], [], []] }
+    let id = try await world.submit { $0.idleTimeout = .seconds(60) }
+    let job = try await finish(world, id, says: "two\n")
+    expectNextMachine(job, after: "idle_timeout", in: world)
+    #expect(world.shell.snapshot.terminations == 1 && world.shell.snapshot.launches == 2)
+    #expect(job.attempts.map(\.logStart) == [0, 4])
+    let log = try text(of: world.data.logPath(id))
+    #expect(log == "one\ntwo\n")
+    let follows = world.shell.snapshot.scripts.filter { $0.contains("# vastd follow") }
+    #expect(follows.last?.contains("o=0;") == true, "the second machine's log is read from its beginning")
+  }
+
+  @Test func `a command that says a byte now and then is not silent`() async throws {
+    let world = try world()
+    world.shell.change { $0.cutFollows = [[], [], [], [46], [], [], [], [46], [], [], []] }
+    let id = try await world.submit { $0.idleTimeout = .seconds(60) }
+    _ = await world.turn(rounds: 100) {
+      world.bootAll()
+      return world.shell.snapshot.cutFollows.isEmpty
+    }
+    #expect(world.shell.snapshot.cutFollows.isEmpty)
+    #expect(try world.job(id).state == .running)
+    #expect(world.shell.snapshot.terminations == 0)
+    world.shell.change { $0.command = .ended(exitCode: 0) }
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    #expect(try world.job(id).exitCode == 0)
+  }
+
+  @Test func `silent on the last machine too, the job fails with the bound after what is left was collected`()
+    async throws
+  {
+    let world = try world()
+    world.shell.change { $0.cutFollows = [[], [], [], []] }
+    let id = try await world.submit {
+      $0.idleTimeout = .seconds(60)
+      $0.maximumAttempts = 1
+    }
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    let job = try world.job(id)
+    #expect(job.state == .failed && job.failure?.code == "idle_timeout")
+    #expect(job.phases.map(\.name).contains("collecting"))
+    #expect(world.market.snapshot.instances.isEmpty)
+  }
+
+  @Test func `a command that fails on a full disk is tried on the next machine`() async throws {
+    let world = try world()
+    world.shell.change {
+      $0.endsAs = .ended(exitCode: 1)
+      $0.freeBytes = 4096
+    }
+    let id = try await world.submit { $0.maximumAttempts = 2 }
+    _ = try await world.turn(rounds: 900) {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    let job = try world.job(id)
+    #expect(job.failure?.code == "disk_full")
+    #expect(job.attempts.compactMap { $0.failure?.code }.first == "disk_full")
+    #expect(Set(job.attempts.compactMap(\.machineID)).count == 2)
+    #expect(world.market.count(.create) == 2 && world.market.snapshot.instances.isEmpty)
+  }
+
+  @Test func `a command that ends well on a full disk has ended well`() async throws {
+    let world = try world()
+    world.shell.change {
+      $0.endsAs = .ended(exitCode: 0)
+      $0.freeBytes = 0
+    }
+    let id = try await world.submit()
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    #expect(try world.job(id).exitCode == 0)
+    #expect(world.market.count(.create) == 1)
+  }
+
+  @Test func `a host that stays offline beyond the grace is given up for the next machine`() async throws {
+    let world = try world()
+    let id = try await world.submit()
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state == .running
+    }
+    let market = try #require(try world.instances(of: id).first?.marketID)
+    let begun = world.now
+    world.market.change { $0.instances[market]?.actualStatus = "offline" }
+    _ = await world.turn(rounds: 300) { false }
+    #expect(try world.job(id).state == .running, "half of the grace")
+    _ = try await world.turn(rounds: 900) { try world.job(id).state == .queued || world.job(id).attempt == 2 }
+    #expect(world.now - begun >= .seconds(590))
+    let job = try await finish(world, id)
+    expectNextMachine(job, after: "host_offline", in: world)
+  }
+
+  @Test func `an image that a host cannot pull is tried on the next machine`() async throws {
+    let world = try world()
+    let id = try await world.submit()
+    _ = try await world.turn {
+      for market in world.market.snapshot.instances.keys {
+        world.market.change {
+          $0.instances[market]?.actualStatus = "loading"
+          $0.instances[market]?.statusMessage =
+            "Error response from daemon: toomanyrequests: You have reached your limit"
+        }
+      }
+      return try world.job(id).state == .queued && world.job(id).attempt == 1
+    }
+    let job = try await finish(world, id)
+    expectNextMachine(job, after: "image_pull_failed", in: world)
+  }
+
+  private func text(of path: String) throws -> String {
+    let descriptor = open(path, O_RDONLY)
+    guard descriptor >= 0 else { return "" }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 1000)
+    let count = read(descriptor, &bytes, bytes.count)
+    return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+  }
+}
