@@ -55,7 +55,9 @@ struct Composition: Sendable {
       ])
 
     // What it commands.
-    let vast = Outbound(configuration, metrics: metrics, redactor: redactor)
+    let providerSignal = Signal()
+    let vast = Outbound(
+      configuration, metrics: metrics, redactor: redactor, circuitChanged: { providerSignal.raise() })
     client = vast.client
     let shell = try OpenSSHShell(.init(dataDirectory: data.path))
     self.shell = shell
@@ -104,7 +106,11 @@ struct Composition: Sendable {
       },
       destroyed: { metrics.orphans.counter("destroyed").increment() }, now: currentTime,
       logger: logs.logger("orphans"))
+    let provider = ProviderWatcher(
+      store: store, status: vast.status, counted: counted, now: currentTime, logger: logs.logger("provider"))
     drivers = [
+      ReconcilerDriver(
+        provider, signal: providerSignal, period: .seconds(15), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
         instances, signal: instanceSignal, period: .seconds(5), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
@@ -127,7 +133,8 @@ struct Composition: Sendable {
         hostKey: { shell.hostKey(pinnedAs: $0) }),
       now: currentTime, logger: logs.logger("fleet"))
     self.fleet = fleet
-    let inbound = try Inbound(configuration, fleet: fleet, store: store, metrics: metrics, logs: logs)
+    let inbound = try Inbound(
+      configuration, fleet: fleet, store: store, metrics: metrics, circuit: { vast.status().circuit }, logs: logs)
     api = inbound.api
     probes = inbound.probes
   }

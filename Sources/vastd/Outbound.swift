@@ -12,7 +12,11 @@ struct Outbound: Sendable {
   let peekOffers: @Sendable (OfferQuery) -> OfferListing?
   let status: @Sendable () -> ProviderStatus
 
-  init(_ configuration: Configuration, metrics: Metrics, redactor: Redactor) {
+  /// `circuitChanged` is told when the circuit has opened or closed.
+  init(
+    _ configuration: Configuration, metrics: Metrics, redactor: Redactor,
+    circuitChanged: @escaping @Sendable () -> Void
+  ) {
     let client = HTTPClient(configuration: HTTPClientConfiguration(userAgent: "vastd/\(Build.version)"))
     self.client = client
     let source: VastCredentials.Source =
@@ -25,6 +29,7 @@ struct Outbound: Sendable {
     let limiter = RateLimiter(pacing: configuration.pacing) { wait in
       metrics.vastRateLimitWait.increment(by: Int(wait.microseconds) * 1000)
     }
+    let breaker = CircuitBreaker(changed: circuitChanged)
     var settings = VastConfiguration(baseURL: configuration.vastURL, timeout: configuration.timeout)
     settings.requestID = { RequestScope.requestID }
     let vast = VastMarketplace(
@@ -36,12 +41,17 @@ struct Outbound: Sendable {
       turn: { (operation) async throws(MarketplaceError) in try await limiter.furtherTurn(operation) })
     // Why in this order: see `MarketplaceLayer`.
     let retrying = Retrying(
-      RateLimited(Measured(vast, record: record), limiter: limiter), retries: configuration.retries)
+      CircuitBreaking(RateLimited(Measured(vast, record: record), limiter: limiter), breaker: breaker),
+      retries: configuration.retries)
     let caching = Caching(
       retrying, timeToLive: configuration.isCacheEnabled ? configuration.cacheTTL : .zero, metrics: metrics)
     fresh = caching.fresh
     cached = caching
     peekOffers = { caching.cachedOffers($0) }
-    status = { record.status }
+    status = {
+      var status = record.status
+      status.circuit = breaker.state
+      return status
+    }
   }
 }

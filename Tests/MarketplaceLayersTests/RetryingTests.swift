@@ -84,7 +84,15 @@ struct RetryingTests {
     }
   }
 
-  @Test(arguments: MarketplaceOperation.allCases.filter(\.isRepeatable), MarketplaceError.all.filter(\.isTransient))
+  @Test func `nobody waits for a provider that is left alone`() async {
+    let inner = ScriptedMarketplace(failing: .circuitOpen(retryAfter: .seconds(1)))
+    #expect(await retrying(inner).attempt(.account) == .circuitOpen(retryAfter: .seconds(1)))
+    #expect(inner.count(.account) == 1)
+  }
+
+  @Test(
+    arguments: MarketplaceOperation.allCases.filter(\.isRepeatable),
+    MarketplaceError.all.filter { $0.isTransient && $0.code != "provider_circuit_open" })
   func `what may be repeated is repeated after any passing failure`(
     operation: MarketplaceOperation, error: MarketplaceError
   ) async {

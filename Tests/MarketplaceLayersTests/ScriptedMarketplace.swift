@@ -94,6 +94,6 @@ extension MarketplaceError {
     .createdUnusable(id: MarketID(9), reason: "r"), .notFound, .rateLimited(retryAfter: nil),
     .rateLimited(retryAfter: .seconds(1)), .quotaExceeded(retryAfter: nil), .quotaExceeded(retryAfter: .seconds(9)),
     .refused(code: "c", detail: "d"), .unavailable(detail: "d"), .unknownOutcome(detail: "d"),
-    .malformedAnswer(detail: "d"), .cancelled,
+    .malformedAnswer(detail: "d"), .circuitOpen(retryAfter: .seconds(5)), .cancelled,
   ]
 }

@@ -53,6 +53,8 @@ package struct Retrying: MarketplaceLayer {
   /// Nil when the call should not be made again.
   private func wait(after failure: MarketplaceError, attempt: Int) -> Duration? {
     guard failure.isTransient else { return nil }
+    // Waiting for a provider that is down is not for a call to do: others would wait behind it.
+    if case .circuitOpen = failure { return nil }
     var limit = Self.firstWait
     for _ in 0..<attempt where limit < Self.longestWait { limit *= 2 }
     let jitter = Duration.seconds(random(0...min(limit, Self.longestWait)))

@@ -50,6 +50,7 @@ import Testing
     (MarketplaceError.unauthorized(detail: "Invalid user key"), 502, "provider_unauthorized"),
     (.rateLimited(retryAfter: .seconds(3)), 429, "rate_limited"),
     (.unavailable(detail: "no route"), 503, "provider_unavailable"),
+    (.circuitOpen(retryAfter: .milliseconds(3100)), 503, "provider_circuit_open"),
     (.unknownOutcome(detail: "cut"), 504, "outcome_unknown"),
     (.malformedAnswer(detail: "html"), 502, "malformed_answer"),
     (.quotaExceeded(retryAfter: .seconds(60)), 429, "search_quota_exceeded"),
@@ -68,6 +69,20 @@ import Testing
       #expect(try response.json["code"] == .string(code))
       if status == 429 || status == 503 { #expect(Int(response.header("retry-after") ?? "0") ?? 0 >= 1) }
     }
+    await world.close()
+  }
+
+  @Test func `while Vast is left alone callers are told when it is asked again`() async throws {
+    let world = try APIWorld()
+    world.market.change { $0.failures[.search] = [.circuitOpen(retryAfter: .milliseconds(3100))] }
+    let response = try await world.call("GET", "/v1/offers")
+    #expect(response.header("retry-after") == "4")
+    #expect(try response.json["retryable"] == .bool(true))
+    world.provider.withLock { $0.circuit = .halfOpen }
+    let health = try await world.call("GET", "/health", token: nil)
+    #expect(health.status == 200)
+    #expect(try health.json["status"] == .string("degraded"))
+    #expect(try health.json["services"]?["vastai"]?["circuit"] == .string("half_open"))
     await world.close()
   }
 

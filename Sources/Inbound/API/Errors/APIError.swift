@@ -120,6 +120,7 @@ extension Problem {
       self = .retryable(429, error.code, detail, after: Self.seconds(after, else: 3600))
     case .refused: self.init(422, error.code, detail)
     case .unavailable: self = .retryable(503, error.code, detail, after: 5)
+    case .circuitOpen(let after): self = .retryable(503, error.code, detail, after: Self.seconds(after, else: 5))
     case .unknownOutcome: self = .retryable(504, error.code, detail, after: 5)
     case .cancelled: self = .retryable(503, error.code, detail, after: 1)
     }
