@@ -26,7 +26,7 @@ struct Outbound: Sendable {
       case nil: .key("")
       }
     let record = CallRecord(metrics: metrics, now: currentTime)
-    let limiter = RateLimiter(pacing: configuration.pacing) { wait in
+    let limiter = RateLimiter(pacing: configuration.pacing, now: currentTime) { wait in
       metrics.vastRateLimitWait.increment(by: Int(wait.microseconds) * 1000)
     }
     let breaker = CircuitBreaker(changed: circuitChanged)
@@ -40,12 +40,16 @@ struct Outbound: Sendable {
         observe: { record.requestEnded($0, status: $1, duration: $2) }),
       turn: { (operation) async throws(MarketplaceError) in try await limiter.furtherTurn(operation) })
     // Why in this order: see `MarketplaceLayer`.
-    let retrying = Retrying(
-      CircuitBreaking(RateLimited(Measured(vast, record: record), limiter: limiter), breaker: breaker),
-      retries: configuration.retries)
+    let measured = Measured(vast, record: record)
+    fresh = Retrying(
+      CircuitBreaking(RateLimited(measured, limiter: limiter), breaker: breaker), retries: configuration.retries)
+    // Callers share turns, circuit and record with the loops, and may be turned away where those wait.
+    let mode: @Sendable () -> RateLimitMode = { configuration.rateLimitMode }
+    let forCallers = Retrying(
+      CircuitBreaking(RateLimited(measured, limiter: limiter, mode: mode), breaker: breaker),
+      retries: configuration.retries, waitsOutRateLimits: { mode() == .queue })
     let caching = Caching(
-      retrying, timeToLive: configuration.isCacheEnabled ? configuration.cacheTTL : .zero, metrics: metrics)
-    fresh = caching.fresh
+      forCallers, timeToLive: configuration.isCacheEnabled ? configuration.cacheTTL : .zero, metrics: metrics)
     cached = caching
     peekOffers = { caching.cachedOffers($0) }
     status = {

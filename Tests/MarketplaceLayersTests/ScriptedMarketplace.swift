@@ -1,5 +1,6 @@
 import Domain
 import Locking
+import MarketplaceLayers
 import TestSupport
 
 /// A marketplace whose every call goes through one closure of the test's; counts them.
@@ -96,4 +97,14 @@ extension MarketplaceError {
     .refused(code: "c", detail: "d"), .unavailable(detail: "d"), .unknownOutcome(detail: "d"),
     .malformedAnswer(detail: "d"), .circuitOpen(retryAfter: .seconds(5)), .cancelled,
   ]
+}
+
+extension RateLimiter {
+  /// At 08:00:00 UTC and from there on with the clock.
+  convenience init(
+    pacing: Double = 1, clock: ManualClock, waited: @escaping @Sendable (Duration) -> Void = { _ in }
+  ) {
+    self.init(
+      pacing: pacing, clock: clock, now: { Timestamp(seconds: 1_800_000_000) + clock.elapsed }, waited: waited)
+  }
 }

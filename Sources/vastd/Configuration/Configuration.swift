@@ -35,6 +35,7 @@ struct Configuration: Sendable {
   var timeout: Duration
   var retries: Int
   var pacing: Double
+  var rateLimitMode: RateLimitMode
   var settlingTime: Duration
   var startTimeout: Duration
   var sshTimeout: Duration
@@ -69,6 +70,7 @@ extension Configuration {
     timeout = reader.seconds(.timeout, in: 0.1...600)
     retries = Int(reader.number(.retries, in: 0...10))
     pacing = reader.number(.pacing, in: 0...100)
+    rateLimitMode = reader.choice(.rateLimitMode, else: .queue)
     settlingTime = reader.seconds(.settle, in: 0.1...3600)
     startTimeout = reader.seconds(.startTimeout, in: 1...86_400)
     sshTimeout = reader.seconds(.sshTimeout, in: 1...3600)

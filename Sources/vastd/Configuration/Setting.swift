@@ -42,6 +42,9 @@ extension Setting {
   static let pacing = Setting(
     "pacing", "VASTD_PACING", default: "1",
     "scales the intervals that Vast.ai asks for; 0 turns them off, for a simulator only")
+  static let rateLimitMode = Setting(
+    "rate_limit_mode", "RATE_LIMIT_MODE", default: "queue",
+    "queue: callers wait for Vast.ai's pace; reject: they get 429 with Retry-After at once")
   static let settle = Setting(
     "settle_s", "VASTD_SETTLE_S", default: "90", "how long lists must lack a rental of unknown outcome")
   static let startTimeout = Setting(
@@ -56,6 +59,7 @@ extension Setting {
   /// In the order in which `vastd config` prints them.
   static let all: [Setting] = [
     apiKey, apiKeyFile, vastURL, listen, probeListen, token, tokenFile, databaseURL, dataDirectory, pollInterval,
-    cacheEnabled, cacheTTL, timeout, retries, pacing, settle, startTimeout, sshTimeout, owner, logLevel, logFormat,
+    cacheEnabled, cacheTTL, timeout, retries, pacing, rateLimitMode, settle, startTimeout, sshTimeout, owner, logLevel,
+    logFormat,
   ]
 }
