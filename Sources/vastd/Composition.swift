@@ -126,10 +126,10 @@ struct Composition: Sendable {
 
     // How requests come in.
     let fleet = Fleet(
-      store: store, offers: vast.cached, peekOffers: vast.peekOffers, data: data,
+      store: store, offers: vast.lenient, peekOffers: vast.peekOffers, current: vast.current, data: data,
       connections: FleetConnections(
         wakeJobs: { jobSignal.raise() }, wakeInstances: { instanceSignal.raise() }, jobNews: jobNews, logNews: logNews,
-        provider: vast.status, poller: { poller.status },
+        provider: vast.status, poller: { poller.status }, isFallback: { configuration.isFallback },
         hostKey: { shell.hostKey(pinnedAs: $0) }),
       now: currentTime, logger: logs.logger("fleet"))
     self.fleet = fleet

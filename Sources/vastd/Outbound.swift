@@ -8,7 +8,10 @@ import VastMarketplace
 struct Outbound: Sendable {
   let client: HTTPClient
   let fresh: any Marketplace
-  let cached: any Marketplace
+  /// With its cache, for who is about to rent.
+  let current: any Marketplace
+  /// With older answers besides, for who looks.
+  let lenient: any Marketplace
   let peekOffers: @Sendable (OfferQuery) -> OfferListing?
   let status: @Sendable () -> ProviderStatus
 
@@ -50,8 +53,10 @@ struct Outbound: Sendable {
       retries: configuration.retries, waitsOutRateLimits: { mode() == .queue })
     let caching = Caching(
       forCallers, timeToLive: configuration.isCacheEnabled ? configuration.cacheTTL : .zero, metrics: metrics)
-    cached = caching
-    peekOffers = { caching.cachedOffers($0) }
+    current = caching
+    let stale = ServingStale(caching, isFallback: { configuration.isFallback })
+    lenient = stale
+    peekOffers = { stale.peekOffers($0) }
     status = {
       var status = record.status
       status.circuit = breaker.state

@@ -16,6 +16,7 @@ final class FleetWorld: Sendable {
     var instanceWakings = 0
     var provider = ProviderStatus(latency: .milliseconds(12))
     var poller = PollerStatus(interval: .seconds(30))
+    var isFallback = false
     var time = Timestamp(seconds: 1_800_000_000)
   }
 
@@ -44,12 +45,12 @@ final class FleetWorld: Sendable {
     var logger = Logger(label: "test")
     logger.logLevel = .critical
     fleet = Fleet(
-      store: store, offers: market, peekOffers: { _ in nil }, data: data,
+      store: store, offers: market, peekOffers: { _ in nil }, current: market, data: data,
       connections: FleetConnections(
         wakeJobs: { surroundings.withLock { $0.jobWakings += 1 } },
         wakeInstances: { surroundings.withLock { $0.instanceWakings += 1 } },
         jobNews: jobNews, logNews: logNews, provider: { surroundings.withLock { $0.provider } },
-        poller: { surroundings.withLock { $0.poller } }),
+        poller: { surroundings.withLock { $0.poller } }, isFallback: { surroundings.withLock { $0.isFallback } }),
       now: now, logger: logger)
   }
 

@@ -62,7 +62,9 @@ final class ScriptedMarketplace: Marketplace {
 
   func account() async throws(MarketplaceError) -> MarketAccount {
     try await begin(.account)
-    return MarketAccount(nickname: "n", email: nil, credit: .zero, balance: .zero)
+    return MarketAccount(
+      nickname: "n", email: nil, credit: .zero, balance: .zero,
+      asOf: Timestamp(microseconds: Int64(count(.account))))
   }
 }
 

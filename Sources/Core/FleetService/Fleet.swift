@@ -8,6 +8,7 @@ package import Store
 package final class Fleet: Sendable {
   let store: Store
   let offers: any Marketplace
+  let current: any Marketplace
   let peekOffers: @Sendable (OfferQuery) -> OfferListing?
   let data: DataDirectory
   let connections: FleetConnections
@@ -21,15 +22,18 @@ package final class Fleet: Sendable {
   private let draining = Locked(false)
 
   /// - Parameters:
-  ///   - offers: a marketplace whose searches may come from a cache; nothing here rents through it.
-  ///   - peekOffers: what that cache holds fresh for a query, without waiting.
+  ///   - offers: a marketplace whose answers may be old and say so, for those who only look.
+  ///   - peekOffers: what it would answer to a query without waiting.
+  ///   - current: the same without what is past its time, for who is about to rent; nothing here rents through either.
   package init(
     store: Store, offers: any Marketplace, peekOffers: @escaping @Sendable (OfferQuery) -> OfferListing?,
-    data: DataDirectory, connections: FleetConnections, now: @escaping @Sendable () -> Timestamp, logger: Logger
+    current: any Marketplace, data: DataDirectory, connections: FleetConnections,
+    now: @escaping @Sendable () -> Timestamp, logger: Logger
   ) {
     self.store = store
     self.offers = offers
     self.peekOffers = peekOffers
+    self.current = current
     self.data = data
     self.connections = connections
     self.now = now
@@ -78,6 +82,8 @@ package struct FleetConnections: Sendable {
   package var logNews: KeyedSignals<ID<Job>>
   package var provider: @Sendable () -> ProviderStatus
   package var poller: @Sendable () -> PollerStatus
+  /// Whether older answers stand in for a marketplace that fails, and what needs it is held.
+  package var isFallback: @Sendable () -> Bool
   /// The SSH host key pinned under a name, if any.
   package var hostKey: @Sendable (String) -> String?
 
@@ -85,6 +91,7 @@ package struct FleetConnections: Sendable {
     wakeJobs: @escaping @Sendable () -> Void, wakeInstances: @escaping @Sendable () -> Void,
     jobNews: KeyedSignals<ID<Job>>, logNews: KeyedSignals<ID<Job>>,
     provider: @escaping @Sendable () -> ProviderStatus, poller: @escaping @Sendable () -> PollerStatus,
+    isFallback: @escaping @Sendable () -> Bool = { false },
     hostKey: @escaping @Sendable (String) -> String? = { _ in nil }
   ) {
     self.wakeJobs = wakeJobs
@@ -93,6 +100,7 @@ package struct FleetConnections: Sendable {
     self.logNews = logNews
     self.provider = provider
     self.poller = poller
+    self.isFallback = isFallback
     self.hostKey = hostKey
   }
 }

@@ -36,6 +36,7 @@ struct Configuration: Sendable {
   var retries: Int
   var pacing: Double
   var rateLimitMode: RateLimitMode
+  var isFallback: Bool
   var settlingTime: Duration
   var startTimeout: Duration
   var sshTimeout: Duration
@@ -71,6 +72,7 @@ extension Configuration {
     retries = Int(reader.number(.retries, in: 0...10))
     pacing = reader.number(.pacing, in: 0...100)
     rateLimitMode = reader.choice(.rateLimitMode, else: .queue)
+    isFallback = reader.truth(.fallback)
     settlingTime = reader.seconds(.settle, in: 0.1...3600)
     startTimeout = reader.seconds(.startTimeout, in: 1...86_400)
     sshTimeout = reader.seconds(.sshTimeout, in: 1...3600)

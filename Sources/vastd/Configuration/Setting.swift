@@ -45,6 +45,9 @@ extension Setting {
   static let rateLimitMode = Setting(
     "rate_limit_mode", "RATE_LIMIT_MODE", default: "queue",
     "queue: callers wait for Vast.ai's pace; reject: they get 429 with Retry-After at once")
+  static let fallback = Setting(
+    "vastai_fallback", "VASTAI_FALLBACK", default: "false",
+    "whether reads get older answers while Vast.ai fails, and writes that need it are held")
   static let settle = Setting(
     "settle_s", "VASTD_SETTLE_S", default: "90", "how long lists must lack a rental of unknown outcome")
   static let startTimeout = Setting(
@@ -59,7 +62,8 @@ extension Setting {
   /// In the order in which `vastd config` prints them.
   static let all: [Setting] = [
     apiKey, apiKeyFile, vastURL, listen, probeListen, token, tokenFile, databaseURL, dataDirectory, pollInterval,
-    cacheEnabled, cacheTTL, timeout, retries, pacing, rateLimitMode, settle, startTimeout, sshTimeout, owner, logLevel,
+    cacheEnabled, cacheTTL, timeout, retries, pacing, rateLimitMode, fallback, settle, startTimeout, sshTimeout, owner,
+    logLevel,
     logFormat,
   ]
 }

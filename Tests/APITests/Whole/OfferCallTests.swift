@@ -72,6 +72,55 @@ import Testing
     await world.close()
   }
 
+  @Test func `an account and a plan that come from older answers say so, too`() async throws {
+    let world = try APIWorld()
+    let account = try await world.call("GET", "/v1/account")
+    #expect(account.header("warning") == nil)
+    #expect(try account.json["degraded"] == nil)
+    guard case .string = try account.json["as_of"] else { throw Unexpected(what: account.text) }
+    world.cached.withLock { $0 = OfferListing(offers: [.make()], asOf: Timestamp(seconds: 1), isDegraded: true) }
+    let plan = try await world.call("POST", "/v1/jobs/plan", #"{"command":"c"}"#)
+    #expect(plan.header("warning")?.hasPrefix("110") == true)
+    #expect(try plan.json["degraded"] == .bool(true))
+    await world.close()
+  }
+
+  @Test func `a rental and a quote never go by an older answer`() async throws {
+    let world = try APIWorld()
+    world.cached.withLock { $0 = OfferListing(offers: [.make(id: 9)], asOf: Timestamp(seconds: 1), isDegraded: true) }
+    let shown = try await world.call("GET", "/v1/offers").json
+    #expect(shown["degraded"] == .bool(true))
+    let made = try await world.call("POST", "/v1/instances", #"{"resources":{},"image":"a"}"#)
+    #expect(made.status == 202)
+    #expect(try made.json["offer_id"] == .integer(1))
+    #expect(try await world.call("POST", "/v1/instances", #"{"offer_id":9,"image":"a"}"#).status == 409)
+    let job = try await world.call("POST", "/v1/jobs", #"{"command":"c","approval":"required"}"#)
+    #expect(try job.json["quote"]?["offer_id"] == .integer(1))
+    await world.close()
+  }
+
+  @Test func `in fallback a rental that needs Vast at once is held, and told so`() async throws {
+    let world = try APIWorld()
+    world.isFallback.withLock { $0 = true }
+    let body = #"{"offer_id":1,"image":"a"}"#
+    for (error, wait) in [
+      (MarketplaceError.unavailable(detail: "x"), "5"), (.circuitOpen(retryAfter: .seconds(7)), "7"),
+      (.unknownOutcome(detail: "x"), "5"), (.malformedAnswer(detail: "x"), "5"),
+    ] {
+      world.market.change { $0.failures[.search] = [error] }
+      let response = try await world.call("POST", "/v1/instances", body)
+      #expect(response.status == 503)
+      #expect(response.header("retry-after") == wait)
+      #expect(try response.json["code"] == .string("writes_held"))
+      #expect(try response.json["retryable"] == .bool(true))
+    }
+    world.market.change { $0.failures[.search] = [.unauthorized(detail: "x")] }
+    #expect(try await world.call("POST", "/v1/instances", body).status == 502, "no outage")
+    #expect(try await world.call("POST", "/v1/jobs", #"{"command":"c"}"#).status == 201, "jobs are taken")
+    #expect(try await world.call("POST", "/v1/instances", body).status == 202)
+    await world.close()
+  }
+
   @Test func `while Vast is left alone callers are told when it is asked again`() async throws {
     let world = try APIWorld()
     world.market.change { $0.failures[.search] = [.circuitOpen(retryAfter: .milliseconds(3100))] }

@@ -36,6 +36,16 @@ package enum MarketplaceError: Error, Sendable, Hashable {
     }
   }
 
+  /// Whether the provider does not answer, as against an answer that is no.
+  package var isOutage: Bool {
+    switch self {
+    case .unavailable, .circuitOpen, .unknownOutcome, .malformedAnswer: true
+    case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .notFound, .rateLimited, .quotaExceeded,
+      .refused, .cancelled:
+      false
+    }
+  }
+
   /// A stable word for metrics and for `failure.code`.
   package var code: String {
     switch self {
