@@ -54,10 +54,14 @@ struct Composition: Sendable {
         "owner": "\(store.owner.name)", "migrations": "\(store.opening.migrations)", "leftovers": "\(leftovers)",
       ])
 
+    let settings = try LiveSettings(
+      configured: configuration.serviceSettings, store: store, logger: logs.logger("settings"))
+
     // What it commands.
     let providerSignal = Signal()
     let vast = Outbound(
-      configuration, metrics: metrics, redactor: redactor, circuitChanged: { providerSignal.raise() })
+      configuration, settings: { settings.current }, metrics: metrics, redactor: redactor,
+      circuitChanged: { providerSignal.raise() })
     client = vast.client
     let shell = try OpenSSHShell(.init(dataDirectory: data.path))
     self.shell = shell
@@ -72,7 +76,7 @@ struct Composition: Sendable {
 
     // The loops.
     var pollerConfiguration = MarketPoller.Configuration()
-    pollerConfiguration.interval = configuration.pollInterval
+    pollerConfiguration.interval = { settings.current.pollInterval }
     pollerConfiguration.busyInterval = configuration.busyPollInterval
     let poller = MarketPoller(
       marketplace: vast.fresh, store: store, configuration: pollerConfiguration, signal: instanceSignal,
@@ -126,10 +130,11 @@ struct Composition: Sendable {
 
     // How requests come in.
     let fleet = Fleet(
-      store: store, offers: vast.lenient, peekOffers: vast.peekOffers, current: vast.current, data: data,
+      store: store, offers: vast.lenient, peekOffers: vast.peekOffers, current: vast.current, settings: settings,
+      data: data,
       connections: FleetConnections(
         wakeJobs: { jobSignal.raise() }, wakeInstances: { instanceSignal.raise() }, jobNews: jobNews, logNews: logNews,
-        provider: vast.status, poller: { poller.status }, isFallback: { configuration.isFallback },
+        provider: vast.status, poller: { poller.status },
         hostKey: { shell.hostKey(pinnedAs: $0) }),
       now: currentTime, logger: logs.logger("fleet"))
     self.fleet = fleet
@@ -144,6 +149,10 @@ extension Configuration {
   /// While something is expected to change: two seconds at Vast's pace, and never more often than a simulator can tell.
   fileprivate var busyPollInterval: Duration {
     .microseconds(Int64(max(0.5, min(2 * pacing, 60)) * 1_000_000))
+  }
+
+  fileprivate var serviceSettings: ServiceSettings {
+    ServiceSettings(rateLimitMode: rateLimitMode, isFallback: isFallback, pollInterval: pollInterval)
   }
 
   fileprivate var instanceSettings: InstanceSettings {

@@ -15,9 +15,10 @@ struct Outbound: Sendable {
   let peekOffers: @Sendable (OfferQuery) -> OfferListing?
   let status: @Sendable () -> ProviderStatus
 
-  /// `circuitChanged` is told when the circuit has opened or closed.
+  /// `inForce` gives the settings that apply now; `circuitChanged` is told when the circuit has opened or closed.
   init(
-    _ configuration: Configuration, metrics: Metrics, redactor: Redactor,
+    _ configuration: Configuration, settings inForce: @escaping @Sendable () -> ServiceSettings, metrics: Metrics,
+    redactor: Redactor,
     circuitChanged: @escaping @Sendable () -> Void
   ) {
     let client = HTTPClient(configuration: HTTPClientConfiguration(userAgent: "vastd/\(Build.version)"))
@@ -47,14 +48,14 @@ struct Outbound: Sendable {
     fresh = Retrying(
       CircuitBreaking(RateLimited(measured, limiter: limiter), breaker: breaker), retries: configuration.retries)
     // Callers share turns, circuit and record with the loops, and may be turned away where those wait.
-    let mode: @Sendable () -> RateLimitMode = { configuration.rateLimitMode }
+    let mode: @Sendable () -> RateLimitMode = { inForce().rateLimitMode }
     let forCallers = Retrying(
       CircuitBreaking(RateLimited(measured, limiter: limiter, mode: mode), breaker: breaker),
       retries: configuration.retries, waitsOutRateLimits: { mode() == .queue })
     let caching = Caching(
       forCallers, timeToLive: configuration.isCacheEnabled ? configuration.cacheTTL : .zero, metrics: metrics)
     current = caching
-    let stale = ServingStale(caching, isFallback: { configuration.isFallback })
+    let stale = ServingStale(caching, isFallback: { inForce().isFallback })
     lenient = stale
     peekOffers = { stale.peekOffers($0) }
     status = {

@@ -16,7 +16,6 @@ final class FleetWorld: Sendable {
     var instanceWakings = 0
     var provider = ProviderStatus(latency: .milliseconds(12))
     var poller = PollerStatus(interval: .seconds(30))
-    var isFallback = false
     var time = Timestamp(seconds: 1_800_000_000)
   }
 
@@ -24,6 +23,7 @@ final class FleetWorld: Sendable {
   let store: Store
   let market: InMemoryMarketplace
   let data: DataDirectory
+  let settings: LiveSettings
   let fleet: Fleet
   let jobNews = KeyedSignals<ID<Job>>()
   let logNews = KeyedSignals<ID<Job>>()
@@ -44,13 +44,17 @@ final class FleetWorld: Sendable {
     store = try Store(driver: SQLiteDriver(path: data.databasePath), owner: Owner("tests"), now: now)
     var logger = Logger(label: "test")
     logger.logLevel = .critical
+    settings = try LiveSettings(
+      configured: ServiceSettings(rateLimitMode: .queue, isFallback: false, pollInterval: .seconds(30)), store: store,
+      logger: logger)
     fleet = Fleet(
-      store: store, offers: market, peekOffers: { _ in nil }, current: market, data: data,
+      store: store, offers: market, peekOffers: { _ in nil }, current: market, settings: settings,
+      data: data,
       connections: FleetConnections(
         wakeJobs: { surroundings.withLock { $0.jobWakings += 1 } },
         wakeInstances: { surroundings.withLock { $0.instanceWakings += 1 } },
         jobNews: jobNews, logNews: logNews, provider: { surroundings.withLock { $0.provider } },
-        poller: { surroundings.withLock { $0.poller } }, isFallback: { surroundings.withLock { $0.isFallback } }),
+        poller: { surroundings.withLock { $0.poller } }),
       now: now, logger: logger)
   }
 

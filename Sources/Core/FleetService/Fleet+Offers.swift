@@ -19,7 +19,7 @@ extension Fleet {
     do throws(MarketplaceError) {
       return ranked(try await current.searchOffers(query), for: query)
     } catch {
-      guard error.isOutage, connections.isFallback() else { throw .market(error) }
+      guard error.isOutage, liveSettings.current.isFallback else { throw .market(error) }
       if case .circuitOpen(let retryAfter) = error { throw .held(retryAfter: retryAfter) }
       throw .held(retryAfter: Self.heldPause)
     }

@@ -10,6 +10,7 @@ package final class Fleet: Sendable {
   let offers: any Marketplace
   let current: any Marketplace
   let peekOffers: @Sendable (OfferQuery) -> OfferListing?
+  let liveSettings: LiveSettings
   let data: DataDirectory
   let connections: FleetConnections
   let now: @Sendable () -> Timestamp
@@ -27,13 +28,14 @@ package final class Fleet: Sendable {
   ///   - current: the same without what is past its time, for who is about to rent; nothing here rents through either.
   package init(
     store: Store, offers: any Marketplace, peekOffers: @escaping @Sendable (OfferQuery) -> OfferListing?,
-    current: any Marketplace, data: DataDirectory, connections: FleetConnections,
+    current: any Marketplace, settings: LiveSettings, data: DataDirectory, connections: FleetConnections,
     now: @escaping @Sendable () -> Timestamp, logger: Logger
   ) {
     self.store = store
     self.offers = offers
     self.peekOffers = peekOffers
     self.current = current
+    liveSettings = settings
     self.data = data
     self.connections = connections
     self.now = now
@@ -82,8 +84,6 @@ package struct FleetConnections: Sendable {
   package var logNews: KeyedSignals<ID<Job>>
   package var provider: @Sendable () -> ProviderStatus
   package var poller: @Sendable () -> PollerStatus
-  /// Whether older answers stand in for a marketplace that fails, and what needs it is held.
-  package var isFallback: @Sendable () -> Bool
   /// The SSH host key pinned under a name, if any.
   package var hostKey: @Sendable (String) -> String?
 
@@ -91,7 +91,6 @@ package struct FleetConnections: Sendable {
     wakeJobs: @escaping @Sendable () -> Void, wakeInstances: @escaping @Sendable () -> Void,
     jobNews: KeyedSignals<ID<Job>>, logNews: KeyedSignals<ID<Job>>,
     provider: @escaping @Sendable () -> ProviderStatus, poller: @escaping @Sendable () -> PollerStatus,
-    isFallback: @escaping @Sendable () -> Bool = { false },
     hostKey: @escaping @Sendable (String) -> String? = { _ in nil }
   ) {
     self.wakeJobs = wakeJobs
@@ -100,7 +99,6 @@ package struct FleetConnections: Sendable {
     self.logNews = logNews
     self.provider = provider
     self.poller = poller
-    self.isFallback = isFallback
     self.hostKey = hostKey
   }
 }

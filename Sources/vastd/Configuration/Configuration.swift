@@ -64,8 +64,7 @@ extension Configuration {
     token = reader.token()
     databasePath = reader.databasePath()
     dataDirectory = reader.path(.dataDirectory)
-    // Vast allows one list a second for an account; an hour without a look would be no watch at all.
-    pollInterval = reader.seconds(.pollInterval, in: 0.1...3600)
+    pollInterval = reader.seconds(.pollInterval, in: ServiceSettings.pollIntervalSeconds)
     isCacheEnabled = reader.truth(.cacheEnabled)
     cacheTTL = reader.seconds(.cacheTTL, in: 0...3600)
     timeout = reader.seconds(.timeout, in: 0.1...600)

@@ -101,7 +101,7 @@ import Testing
 
   @Test func `in fallback a rental that needs Vast at once is held, and told so`() async throws {
     let world = try APIWorld()
-    world.isFallback.withLock { $0 = true }
+    #expect(try await world.call("PUT", "/v1/settings", #"{"fallback":true}"#).status == 200)
     let body = #"{"offer_id":1,"image":"a"}"#
     for (error, wait) in [
       (MarketplaceError.unavailable(detail: "x"), "5"), (.circuitOpen(retryAfter: .seconds(7)), "7"),

@@ -112,6 +112,9 @@ final class ObjectReader {
     }
   }
 
+  /// Whether null was said, which is otherwise read as absent.
+  func isNull(_ name: StaticString) -> Bool { object[name.description] == .null }
+
   func has(_ name: StaticString) -> Bool { value(name) != nil }
 
   func finish() {

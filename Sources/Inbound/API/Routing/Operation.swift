@@ -30,6 +30,9 @@ package enum Operation: String, Sendable, Hashable, CaseIterable {
   case getInstanceSSH
 
   case getAccount
+
+  case getSettings
+  case updateSettings
 }
 
 /// What a token may do; each scope includes those before it.
