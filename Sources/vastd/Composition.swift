@@ -134,7 +134,7 @@ struct Composition: Sendable {
       data: data,
       connections: FleetConnections(
         wakeJobs: { jobSignal.raise() }, wakeInstances: { instanceSignal.raise() }, jobNews: jobNews, logNews: logNews,
-        provider: vast.status, poller: { poller.status },
+        provider: vast.status, poller: { poller.status }, orphans: { orphans.report },
         hostKey: { shell.hostKey(pinnedAs: $0) }),
       now: currentTime, logger: logs.logger("fleet"))
     self.fleet = fleet

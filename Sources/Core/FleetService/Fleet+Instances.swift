@@ -83,6 +83,9 @@ extension Fleet {
     try read { (r) throws(StoreError) in try r.instances(filter, page) }
   }
 
+  /// Instances at the marketplace that bear our tag and that no row claims.
+  package func orphans() -> OrphanReport { connections.orphans() }
+
   /// Wants it gone. Twice is harmless. An instance that serves a job is ended by cancelling the job.
   package func destroyInstance(_ id: ID<Instance>) async throws(FleetError) -> Instance {
     let result = try await write { (tx) throws(StoreError) -> Result<Instance, FleetError> in

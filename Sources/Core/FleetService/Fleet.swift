@@ -84,6 +84,8 @@ package struct FleetConnections: Sendable {
   package var logNews: KeyedSignals<ID<Job>>
   package var provider: @Sendable () -> ProviderStatus
   package var poller: @Sendable () -> PollerStatus
+  /// Instances with our tag that no row claims.
+  package var orphans: @Sendable () -> OrphanReport
   /// The SSH host key pinned under a name, if any.
   package var hostKey: @Sendable (String) -> String?
 
@@ -91,6 +93,7 @@ package struct FleetConnections: Sendable {
     wakeJobs: @escaping @Sendable () -> Void, wakeInstances: @escaping @Sendable () -> Void,
     jobNews: KeyedSignals<ID<Job>>, logNews: KeyedSignals<ID<Job>>,
     provider: @escaping @Sendable () -> ProviderStatus, poller: @escaping @Sendable () -> PollerStatus,
+    orphans: @escaping @Sendable () -> OrphanReport = { OrphanReport() },
     hostKey: @escaping @Sendable (String) -> String? = { _ in nil }
   ) {
     self.wakeJobs = wakeJobs
@@ -99,6 +102,7 @@ package struct FleetConnections: Sendable {
     self.logNews = logNews
     self.provider = provider
     self.poller = poller
+    self.orphans = orphans
     self.hostKey = hostKey
   }
 }

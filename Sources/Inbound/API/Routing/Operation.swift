@@ -31,6 +31,7 @@ package enum Operation: String, Sendable, Hashable, CaseIterable {
 
   case getAccount
 
+  case listOrphans
   case getSettings
   case updateSettings
 }

@@ -3,6 +3,11 @@ import FleetService
 import HTTPServer
 
 extension Handlers {
+  func listOrphans(_ call: Call) throws(APIError) -> Response {
+    try refuseQuery(call)
+    return call.json(OrphanJSON.render(fleet.orphans()))
+  }
+
   func getSettings(_ call: Call) throws(APIError) -> Response {
     try refuseQuery(call)
     return settings(call)
