@@ -7,7 +7,8 @@ import Synchronization
 
 func callbacks(for core: Unmanaged<ServerCore>) -> cmhd_callbacks {
   cmhd_callbacks(
-    server: core.toOpaque(), accepts: mayConnect, connected: connectionOpened, disconnected: connectionClosed, request_line: requestLineRead,
+    server: core.toOpaque(), accepts: mayConnect, connected: connectionOpened, disconnected: connectionClosed,
+    request_line: requestLineRead,
     request: requestCalled, completed: requestCompleted)
 }
 
