@@ -10,8 +10,11 @@ struct Inbound: Sendable {
   let api: HTTPServer
   let probes: HTTPServer?
 
-  init(_ configuration: Configuration, fleet: Fleet, store: Store, metrics: Metrics, logs: Logs) throws {
-    let gauges = Gauges(store: store, metrics: metrics)
+  init(
+    _ configuration: Configuration, fleet: Fleet, store: Store, metrics: Metrics,
+    circuit: @escaping @Sendable () -> CircuitState, logs: Logs
+  ) throws {
+    let gauges = Gauges(store: store, metrics: metrics, circuit: circuit)
     let render: @Sendable () -> [UInt8] = {
       gauges.refresh()
       return metrics.render()

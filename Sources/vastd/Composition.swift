@@ -55,8 +55,14 @@ struct Composition: Sendable {
         "owner": "\(store.owner.name)", "migrations": "\(store.opening.migrations)", "leftovers": "\(leftovers)",
       ])
 
+    let settings = try LiveSettings(
+      configured: configuration.serviceSettings, store: store, logger: logs.logger("settings"))
+
     // What it commands.
-    let vast = Outbound(configuration, metrics: metrics, redactor: redactor)
+    let providerSignal = Signal()
+    let vast = Outbound(
+      configuration, settings: { settings.current }, metrics: metrics, redactor: redactor,
+      circuitChanged: { providerSignal.raise() })
     client = vast.client
     let shell = try OpenSSHShell(.init(dataDirectory: data.path))
     self.shell = shell
@@ -72,7 +78,7 @@ struct Composition: Sendable {
 
     // The loops.
     var pollerConfiguration = MarketPoller.Configuration()
-    pollerConfiguration.interval = configuration.pollInterval
+    pollerConfiguration.interval = { settings.current.pollInterval }
     pollerConfiguration.busyInterval = configuration.busyPollInterval
     let poller = MarketPoller(
       marketplace: vast.fresh, store: store, configuration: pollerConfiguration, signal: instanceSignal,
@@ -109,7 +115,11 @@ struct Composition: Sendable {
       },
       destroyed: { metrics.orphans.counter("destroyed").increment() }, now: currentTime,
       logger: logs.logger("orphans"))
+    let provider = ProviderWatcher(
+      store: store, status: vast.status, counted: counted, now: currentTime, logger: logs.logger("provider"))
     drivers = [
+      ReconcilerDriver(
+        provider, signal: providerSignal, period: .seconds(15), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
         instances, signal: instanceSignal, period: .seconds(5), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
@@ -133,14 +143,16 @@ struct Composition: Sendable {
 
     // How requests come in.
     let fleet = Fleet(
-      store: store, offers: vast.cached, peekOffers: vast.peekOffers, data: data,
+      store: store, offers: vast.lenient, peekOffers: vast.peekOffers, current: vast.current, settings: settings,
+      data: data,
       connections: FleetConnections(
         wakeJobs: { jobSignal.raise() }, wakeInstances: { instanceSignal.raise() }, jobNews: jobNews, logNews: logNews,
-        provider: vast.status, poller: { poller.status },
+        provider: vast.status, poller: { poller.status }, orphans: { orphans.report },
         hostKey: { shell.hostKey(pinnedAs: $0) }),
       now: currentTime, logger: logs.logger("fleet"))
     self.fleet = fleet
-    let inbound = try Inbound(configuration, fleet: fleet, store: store, metrics: metrics, logs: logs)
+    let inbound = try Inbound(
+      configuration, fleet: fleet, store: store, metrics: metrics, circuit: { vast.status().circuit }, logs: logs)
     api = inbound.api
     probes = inbound.probes
   }
@@ -150,6 +162,10 @@ extension Configuration {
   /// While something is expected to change: two seconds at Vast's pace, and never more often than a simulator can tell.
   fileprivate var busyPollInterval: Duration {
     .microseconds(Int64(max(0.75, min(2 * pacing, 60)) * 1_000_000))
+  }
+
+  fileprivate var serviceSettings: ServiceSettings {
+    ServiceSettings(rateLimitMode: rateLimitMode, isFallback: isFallback, pollInterval: pollInterval)
   }
 
   fileprivate var instanceSettings: InstanceSettings {

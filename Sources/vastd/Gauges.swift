@@ -6,8 +6,10 @@ import Telemetry
 struct Gauges: Sendable {
   let store: Store
   let metrics: Metrics
+  let circuit: @Sendable () -> CircuitState
 
   func refresh() {
+    metrics.vastCircuitState.set(circuit().level)
     do throws(StoreError) {
       try store.read { (reader) throws(StoreError) in
         metrics.instances.replace(named(try reader.instanceCounts(), of: InstanceState.allCases))

@@ -8,11 +8,19 @@ import VastMarketplace
 struct Outbound: Sendable {
   let client: HTTPClient
   let fresh: any Marketplace
-  let cached: any Marketplace
+  /// With its cache, for who is about to rent.
+  let current: any Marketplace
+  /// With older answers besides, for who looks.
+  let lenient: any Marketplace
   let peekOffers: @Sendable (OfferQuery) -> OfferListing?
   let status: @Sendable () -> ProviderStatus
 
-  init(_ configuration: Configuration, metrics: Metrics, redactor: Redactor) {
+  /// `inForce` gives the settings that apply now; `circuitChanged` is told when the circuit has opened or closed.
+  init(
+    _ configuration: Configuration, settings inForce: @escaping @Sendable () -> ServiceSettings, metrics: Metrics,
+    redactor: Redactor,
+    circuitChanged: @escaping @Sendable () -> Void
+  ) {
     let client = HTTPClient(configuration: HTTPClientConfiguration(userAgent: "vastd/\(Build.version)"))
     self.client = client
     let source: VastCredentials.Source =
@@ -22,9 +30,10 @@ struct Outbound: Sendable {
       case nil: .key("")
       }
     let record = CallRecord(metrics: metrics, now: currentTime)
-    let limiter = RateLimiter(pacing: configuration.pacing) { wait in
+    let limiter = RateLimiter(pacing: configuration.pacing, now: currentTime) { wait in
       metrics.vastRateLimitWait.increment(by: Int(wait.microseconds) * 1000)
     }
+    let breaker = CircuitBreaker(changed: circuitChanged)
     var settings = VastConfiguration(baseURL: configuration.vastURL, timeout: configuration.timeout)
     settings.requestID = { RequestScope.requestID }
     let vast = VastMarketplace(
@@ -35,13 +44,24 @@ struct Outbound: Sendable {
         observe: { record.requestEnded($0, status: $1, duration: $2) }),
       turn: { (operation) async throws(MarketplaceError) in try await limiter.furtherTurn(operation) })
     // Why in this order: see `MarketplaceLayer`.
-    let retrying = Retrying(
-      RateLimited(Measured(Faulting(vast), record: record), limiter: limiter), retries: configuration.retries)
+    let measured = Measured(Faulting(vast), record: record)
+    fresh = Retrying(
+      CircuitBreaking(RateLimited(measured, limiter: limiter), breaker: breaker), retries: configuration.retries)
+    // Callers share turns, circuit and record with the loops, and may be turned away where those wait.
+    let mode: @Sendable () -> RateLimitMode = { inForce().rateLimitMode }
+    let forCallers = Retrying(
+      CircuitBreaking(RateLimited(measured, limiter: limiter, mode: mode), breaker: breaker),
+      retries: configuration.retries, waitsOutRateLimits: { mode() == .queue })
     let caching = Caching(
-      retrying, timeToLive: configuration.isCacheEnabled ? configuration.cacheTTL : .zero, metrics: metrics)
-    fresh = caching.fresh
-    cached = caching
-    peekOffers = { caching.cachedOffers($0) }
-    status = { record.status }
+      forCallers, timeToLive: configuration.isCacheEnabled ? configuration.cacheTTL : .zero, metrics: metrics)
+    current = caching
+    let stale = ServingStale(caching, isFallback: { inForce().isFallback })
+    lenient = stale
+    peekOffers = { stale.peekOffers($0) }
+    status = {
+      var status = record.status
+      status.circuit = breaker.state
+      return status
+    }
   }
 }

@@ -17,6 +17,14 @@ import Testing
 }
 
 @Suite struct `Values` {
+  @Test func `a day ends at the next midnight in UTC, also before 1970`() {
+    let day: Int64 = 86_400_000_000
+    #expect(Timestamp(microseconds: 0).nextMidnight == Timestamp(microseconds: day))
+    #expect(Timestamp(microseconds: day - 1).nextMidnight == Timestamp(microseconds: day))
+    #expect(Timestamp(microseconds: day).nextMidnight == Timestamp(microseconds: 2 * day))
+    #expect(Timestamp(microseconds: -1).nextMidnight == Timestamp(microseconds: 0))
+  }
+
   @Test(arguments: [
     (0.0, "1970-01-01T00:00:00.000Z"), (951_782_399.9994, "2000-02-28T23:59:59.999Z"),
     (951_868_799.0, "2000-02-29T23:59:59.000Z"), (1_795_249_800.125, "2026-11-21T08:30:00.125Z"),

@@ -23,6 +23,7 @@ final class FleetWorld: Sendable {
   let store: Store
   let market: InMemoryMarketplace
   let data: DataDirectory
+  let settings: LiveSettings
   let fleet: Fleet
   let jobNews = KeyedSignals<ID<Job>>()
   let logNews = KeyedSignals<ID<Job>>()
@@ -43,8 +44,12 @@ final class FleetWorld: Sendable {
     store = try Store(driver: SQLiteDriver(path: data.databasePath), owner: Owner("tests"), now: now)
     var logger = Logger(label: "test")
     logger.logLevel = .critical
+    settings = try LiveSettings(
+      configured: ServiceSettings(rateLimitMode: .queue, isFallback: false, pollInterval: .seconds(30)), store: store,
+      logger: logger)
     fleet = Fleet(
-      store: store, offers: market, peekOffers: { _ in nil }, data: data,
+      store: store, offers: market, peekOffers: { _ in nil }, current: market, settings: settings,
+      data: data,
       connections: FleetConnections(
         wakeJobs: { surroundings.withLock { $0.jobWakings += 1 } },
         wakeInstances: { surroundings.withLock { $0.instanceWakings += 1 } },

@@ -37,6 +37,14 @@ import Testing
     #expect(report.databaseStatus == .healthy)
   }
 
+  @Test(arguments: [CircuitState.open, .halfOpen])
+  func `is degraded while the circuit is not closed, also without an error`(circuit: CircuitState) throws {
+    let world = try makeWorld()
+    world.surroundings.withLock { $0.provider.circuit = circuit }
+    #expect(world.fleet.health().providerStatus == .degraded)
+    #expect(world.fleet.health().status == .degraded)
+  }
+
   @Test func `is degraded when the list is late or failed`() throws {
     let world = try makeWorld()
     world.advance(by: .seconds(99))

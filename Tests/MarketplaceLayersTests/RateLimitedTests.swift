@@ -212,6 +212,62 @@ struct RateLimitedTests {
     #expect(await layer.attempt(.searchOffers) == nil)
   }
 
+  @Test func `a used-up quota that does not say how long ends a minute after midnight`() async {
+    // It is 08:00:00 UTC by the tests' limiter.
+    let inner = ScriptedMarketplace { operation, call throws(MarketplaceError) in
+      if operation == .searchOffers, call == 1 { throw .quotaExceeded(retryAfter: nil) }
+    }
+    let layer = limited(inner)
+    _ = await layer.attempt(.searchOffers)
+    #expect(await layer.attempt(.searchOffers) == .quotaExceeded(retryAfter: .seconds(16 * 3600 + 60)))
+    #expect(await layer.attempt(.listInstances) == nil, "only searches have one")
+    clock.advance(by: .seconds(16 * 3600 + 59))
+    #expect(await layer.attempt(.searchOffers) == .quotaExceeded(retryAfter: .seconds(1)))
+    #expect(inner.count(.searchOffers) == 1)
+    clock.advance(by: .seconds(1))
+    #expect(await layer.attempt(.searchOffers) == nil)
+  }
+
+  @Test func `a quota that is still used up after midnight is looked at now and then, not tomorrow`() async {
+    let inner = ScriptedMarketplace(failing: .quotaExceeded(retryAfter: nil), times: 2)
+    let layer = limited(inner)
+    _ = await layer.attempt(.searchOffers)
+    clock.advance(by: .seconds(16 * 3600 + 60))
+    _ = await layer.attempt(.searchOffers)
+    #expect(await layer.attempt(.searchOffers) == .quotaExceeded(retryAfter: .seconds(900)))
+    #expect(inner.count(.searchOffers) == 2)
+  }
+
+  @Test func `no quota lasts longer than a day`() async {
+    let inner = ScriptedMarketplace(failing: .quotaExceeded(retryAfter: .seconds(1_000_000)), times: 1)
+    let layer = limited(inner)
+    _ = await layer.attempt(.searchOffers)
+    #expect(await layer.attempt(.searchOffers) == .quotaExceeded(retryAfter: .seconds(86_400)))
+  }
+
+  // MARK: Turning away
+
+  @Test func `with reject a caller is told at once when to come, while a loop in the same lane waits`() async {
+    let limiter = RateLimiter(clock: clock)
+    let mode = Locked(RateLimitMode.reject)
+    let inner = ScriptedMarketplace()
+    let callers = RateLimited(inner, limiter: limiter) { mode.withLock { $0 } }
+    let loops = RateLimited(inner, limiter: limiter)
+    #expect(await callers.attempt(.searchOffers) == nil)
+    #expect(await callers.attempt(.searchOffers) == .rateLimited(retryAfter: .milliseconds(2100)))
+    let loop = Task.immediate { await loops.attempt(.searchOffers) }
+    await clock.sleepers(1)
+    #expect(await callers.attempt(.searchOffers) == .rateLimited(retryAfter: .milliseconds(4200)), "behind the loop")
+    mode.withLock { $0 = .queue }
+    let caller = Task.immediate { await callers.attempt(.searchOffers) }
+    clock.advance(by: .milliseconds(2100))
+    #expect(await loop.value == nil)
+    await clock.sleepers(1)
+    clock.advance(by: .milliseconds(2100))
+    #expect(await caller.value == nil, "the mode is asked at each call")
+    #expect(inner.count(.searchOffers) == 3)
+  }
+
   // MARK: Giving up
 
   @Test func `cancelling takes a caller out of the line and the others keep their places`() async {

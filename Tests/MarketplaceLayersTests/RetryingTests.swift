@@ -12,7 +12,7 @@ struct RetryingTests {
   private func retrying(
     _ inner: ScriptedMarketplace, retries: Int = 3, waitsOutRateLimits: Bool = true
   ) -> Retrying {
-    Retrying(inner, retries: retries, waitsOutRateLimits: waitsOutRateLimits, clock: clock) { $0.upperBound }
+    Retrying(inner, retries: retries, waitsOutRateLimits: { waitsOutRateLimits }, clock: clock) { $0.upperBound }
   }
 
   /// Runs the call to its end, moving the clock over each wait; gives back the waits.
@@ -84,7 +84,15 @@ struct RetryingTests {
     }
   }
 
-  @Test(arguments: MarketplaceOperation.allCases.filter(\.isRepeatable), MarketplaceError.all.filter(\.isTransient))
+  @Test func `nobody waits for a provider that is left alone`() async {
+    let inner = ScriptedMarketplace(failing: .circuitOpen(retryAfter: .seconds(1)))
+    #expect(await retrying(inner).attempt(.account) == .circuitOpen(retryAfter: .seconds(1)))
+    #expect(inner.count(.account) == 1)
+  }
+
+  @Test(
+    arguments: MarketplaceOperation.allCases.filter(\.isRepeatable),
+    MarketplaceError.all.filter { $0.isTransient && $0.code != "provider_circuit_open" })
   func `what may be repeated is repeated after any passing failure`(
     operation: MarketplaceOperation, error: MarketplaceError
   ) async {
@@ -114,6 +122,15 @@ struct RetryingTests {
       #expect(await retrying(inner, waitsOutRateLimits: false).attempt(.listInstances) == limit)
       #expect(inner.count(.listInstances) == 1)
     }
+  }
+
+  @Test func `a repetition that finds no turn tells what failed before and not that it came too soon`() async {
+    let inner = ScriptedMarketplace { _, call throws(MarketplaceError) in
+      throw call == 1 ? .unavailable(detail: "x") : .rateLimited(retryAfter: .seconds(2))
+    }
+    let (_, error) = await run(retrying(inner, waitsOutRateLimits: false), .account)
+    #expect(error == .unavailable(detail: "x"))
+    #expect(inner.count(.account) == 2)
   }
 
   @Test func `cancelling ends a wait`() async {

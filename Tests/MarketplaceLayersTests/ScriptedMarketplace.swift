@@ -1,5 +1,6 @@
 import Domain
 import Locking
+import MarketplaceLayers
 import TestSupport
 
 /// A marketplace whose every call goes through one closure of the test's; counts them.
@@ -61,7 +62,9 @@ final class ScriptedMarketplace: Marketplace {
 
   func account() async throws(MarketplaceError) -> MarketAccount {
     try await begin(.account)
-    return MarketAccount(nickname: "n", email: nil, credit: .zero, balance: .zero)
+    return MarketAccount(
+      nickname: "n", email: nil, credit: .zero, balance: .zero,
+      asOf: Timestamp(microseconds: Int64(count(.account))))
   }
 }
 
@@ -94,6 +97,16 @@ extension MarketplaceError {
     .createdUnusable(id: MarketID(9), reason: "r"), .notFound, .rateLimited(retryAfter: nil),
     .rateLimited(retryAfter: .seconds(1)), .quotaExceeded(retryAfter: nil), .quotaExceeded(retryAfter: .seconds(9)),
     .refused(code: "c", detail: "d"), .unavailable(detail: "d"), .unknownOutcome(detail: "d"),
-    .malformedAnswer(detail: "d"), .cancelled,
+    .malformedAnswer(detail: "d"), .circuitOpen(retryAfter: .seconds(5)), .cancelled,
   ]
+}
+
+extension RateLimiter {
+  /// At 08:00:00 UTC and from there on with the clock.
+  convenience init(
+    pacing: Double = 1, clock: ManualClock, waited: @escaping @Sendable (Duration) -> Void = { _ in }
+  ) {
+    self.init(
+      pacing: pacing, clock: clock, now: { Timestamp(seconds: 1_800_000_000) + clock.elapsed }, waited: waited)
+  }
 }

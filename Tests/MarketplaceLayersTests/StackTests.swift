@@ -23,7 +23,9 @@ struct StackTests {
     }
     return Caching(
       Retrying(
-        RateLimited(Measured(inner, record: record), limiter: limiter), clock: clock, random: { $0.upperBound }),
+        CircuitBreaking(
+          RateLimited(Measured(inner, record: record), limiter: limiter), breaker: CircuitBreaker(clock: clock)),
+        clock: clock, random: { $0.upperBound }),
       metrics: metrics, clock: clock)
   }
 
@@ -125,7 +127,7 @@ struct StackTests {
     case .unauthorized, .unavailable, .unknownOutcome, .malformedAnswer:
       #expect(record.status.error?.code == error.code)
       #expect(record.status.lastSuccessAt == nil)
-    case .rateLimited, .quotaExceeded, .cancelled:
+    case .rateLimited, .quotaExceeded, .circuitOpen, .cancelled:
       #expect(record.status == ProviderStatus())
     case .insufficientCredit, .offerTaken, .createdUnusable, .notFound, .refused:
       #expect(record.status == ProviderStatus(lastSuccessAt: Timestamp(seconds: 1000)))

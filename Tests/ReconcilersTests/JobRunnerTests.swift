@@ -110,11 +110,14 @@ import Testing
     #expect(try world.instances(of: id).map(\.state) == [.destroyed])
   }
 
-  @Test func `an order that came back goes out again after its pause and does not count as an offer tried`()
-    async throws
-  {
+  @Test(arguments: [
+    MarketplaceError.unavailable(detail: "down"), .circuitOpen(retryAfter: .seconds(9)), .rateLimited(retryAfter: nil),
+  ])
+  func `an order that came back goes out again after its pause and does not count as an offer tried`(
+    error: MarketplaceError
+  ) async throws {
     let world = try World()
-    world.market.change { $0.failures[.create] = Array(repeating: .unavailable(detail: "down"), count: 7) }
+    world.market.change { $0.failures[.create] = Array(repeating: error, count: 7) }
     let id = try await world.submit()
     let ended = try await world.turn {
       world.bootAll()

@@ -11,14 +11,17 @@ import Testing
   private let poller: MarketPoller
   private let observed = Locked(0)
   private let signal = Signal()
+  private let interval = Locked(Duration.seconds(30))
 
   init() throws {
     world = try World()
-    let (world, observed) = (world, observed)
+    let (world, observed, interval) = (world, observed, interval)
+    var configuration = MarketPoller.Configuration()
+    configuration.interval = { interval.withLock { $0 } }
     var logger = Logger(label: "test")
     logger.logLevel = .critical
     poller = MarketPoller(
-      marketplace: world.market, store: world.store, configuration: .init(), signal: signal,
+      marketplace: world.market, store: world.store, configuration: configuration, signal: signal,
       observed: { observed.withLock { $0 += 1 } }, clock: world.clock, now: { world.now }, logger: logger)
   }
 
@@ -57,6 +60,22 @@ import Testing
       await eventually { observed.withLock { $0 } == 2 }
       #expect(lists == 2)
       #expect(observed.withLock { $0 } == 2)
+    }
+  }
+
+  @Test func `an interval that is changed while it waits applies at once`() async throws {
+    await whileRunning {
+      await eventually { lists == 1 }
+      await world.clock.sleepers(1)
+      world.clock.advance(by: .seconds(10))
+      interval.withLock { $0 = .seconds(15) }
+      signal.raise()
+      await eventually { world.clock.untilNextDeadline == .seconds(5) }
+      #expect(world.clock.untilNextDeadline == .seconds(5))
+      world.clock.advance(by: .seconds(5))
+      await eventually { lists == 2 }
+      #expect(lists == 2)
+      #expect(poller.status.interval == .seconds(15))
     }
   }
 

@@ -123,8 +123,48 @@ import Testing
     #expect(alive.isEmpty)
   }
 
+  @Test func `reports what it knows, as of the list that it knows it from`() async throws {
+    _ = await look()
+    #expect(sweeper.report == OrphanReport(asOf: world.now))
+    let id = put(7)
+    #expect(sweeper.report.orphans.isEmpty, "no list has shown it")
+    _ = await look()
+    let foundAt = world.now
+    world.market.set(id) { $0.gpuName = "RTX 4090" }
+    _ = await look(after: .seconds(10))
+    _ = put(8)
+    _ = await look(after: .seconds(10))
+    let report = sweeper.report
+    #expect(report.asOf == world.now)
+    #expect(report.orphans.map(\.seen.id) == [MarketID(8), id], "the one found last first")
+    let orphan = try #require(report.orphans.last)
+    #expect(orphan.seen.gpuName == "RTX 4090", "as the last list shows it")
+    #expect(orphan.firstSeenAt == foundAt && orphan.destroyAfter == foundAt + OrphanSweeper.grace)
+    #expect(orphan.destroyAskedAt == nil)
+    world.market.change { $0.failures[.destroy] = [.unavailable(detail: "down")] }
+    _ = await look(after: .seconds(100))
+    #expect(sweeper.report.orphans.last?.destroyAskedAt == world.now)
+    _ = await look(after: .seconds(30))
+    #expect(sweeper.report.orphans.map(\.destroyAskedAt) == [world.now, world.now], "asked for is not gone")
+    #expect(alive.isEmpty)
+    _ = await look()
+    #expect(sweeper.report == OrphanReport(asOf: world.now))
+  }
+
+  @Test func `while the store fails its report stays that of the last list that it could judge`() async {
+    _ = await look()
+    let before = sweeper.report
+    _ = put(7)
+    world.clock.advance(by: .seconds(1))
+    await world.current.poller.poll()
+    await world.store.close()
+    _ = await sweeper.activate()
+    #expect(sweeper.report == before)
+  }
+
   @Test func `without a list knows nothing and does nothing`() async {
     _ = put(7)
     #expect(await sweeper.activate() == Outcome())
+    #expect(sweeper.report == OrphanReport())
   }
 }

@@ -56,7 +56,8 @@ import Testing
     #expect(
       metrics.names == [
         "vastai_requests_total", "vastai_errors_total", "vastai_request_duration_seconds",
-        "vastai_rate_limit_wait_seconds_total", "vastai_cache_requests_total", "vastd_http_requests_total",
+        "vastai_rate_limit_wait_seconds_total", "vastai_cache_requests_total", "vastai_circuit_state",
+        "vastd_http_requests_total",
         "vastd_http_request_duration_seconds", "vastd_instances", "vastd_jobs", "vastd_job_phase_duration_seconds",
         "vastd_events_total", "vastd_orphans_total", "vastd_poll_lag_seconds", "vastd_spend_usd_total",
         "vastd_burn_rate_usd_per_hour",

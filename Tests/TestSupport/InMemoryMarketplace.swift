@@ -135,7 +135,8 @@ package final class InMemoryMarketplace: Marketplace {
   package func account() async throws(MarketplaceError) -> MarketAccount {
     try begin(.account)
     return MarketAccount(
-      nickname: "tester", email: "tester@example.com", credit: Money(microdollars: 25_000_000), balance: .zero)
+      nickname: "tester", email: "tester@example.com", credit: Money(microdollars: 25_000_000), balance: .zero,
+      asOf: now())
   }
 }
 

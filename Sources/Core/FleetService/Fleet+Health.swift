@@ -35,7 +35,8 @@ extension Fleet {
     let provider = connections.provider()
     let poller = connections.poller()
     var report = HealthReport(
-      uptime: now - startedAt, provider: provider, providerStatus: provider.error == nil ? .healthy : .degraded,
+      uptime: now - startedAt, provider: provider,
+      providerStatus: provider.error == nil && provider.circuit == .closed ? .healthy : .degraded,
       databaseStatus: .healthy, databaseLatency: nil, databaseError: nil, poller: poller, pollerStatus: .healthy,
       pollLag: poller.lastPollAt.map { now - $0 }, runningJobs: 0, queuedJobs: 0)
     // Three intervals: one may fail, and the next may wait for its turn.

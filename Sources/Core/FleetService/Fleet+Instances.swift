@@ -47,7 +47,7 @@ extension Fleet {
     query.isInterruptible = request.isInterruptible
     query.minimumDiskGigabytes = Double(request.diskGigabytes)
     if let replayed = try replay(idempotency) { return replayed }
-    let offers = try await searchOffers(query).offers
+    let offers = try await currentOffers(query).offers
     guard offers.count >= count else {
       let what = request.offerID.map { "Offer \($0) is not available." } ?? "No offer fits."
       let detail = offers.isEmpty ? what : "Only \(offers.count) of \(count) offers fit."
@@ -83,6 +83,9 @@ extension Fleet {
     try read { (r) throws(StoreError) in try r.instances(filter, page) }
   }
 
+  /// Instances at the marketplace that bear our tag and that no row claims.
+  package func orphans() -> OrphanReport { connections.orphans() }
+
   /// Wants it gone. Twice is harmless. An instance that serves a job is ended by cancelling the job.
   package func destroyInstance(_ id: ID<Instance>) async throws(FleetError) -> Instance {
     let result = try await write { (tx) throws(StoreError) -> Result<Instance, FleetError> in
@@ -112,7 +115,7 @@ extension Fleet {
   /// The account's name for itself; a label is no reason to fail a rental.
   private func defaultLabel() async -> String {
     do throws(FleetError) {
-      return try await account().defaultLabel
+      return try await market { () async throws(MarketplaceError) in try await current.account() }.defaultLabel
     } catch {
       logger.warning("no account label", metadata: ["error": "\(error)"])
       return "vast-user"

@@ -9,10 +9,24 @@ extension Fleet {
       try await market { () async throws(MarketplaceError) in try await offers.searchOffers(query) }, for: query)
   }
 
-  /// The same from a fresh cache, without waiting; nil when the marketplace must be asked.
+  /// The same without waiting; nil when the marketplace must be asked.
   package func cachedOffers(_ query: OfferQuery) -> OfferListing? {
     peekOffers(query).map { ranked($0, for: query) }
   }
+
+  /// The same and never past its time, for who is about to rent.
+  func currentOffers(_ query: OfferQuery) async throws(FleetError) -> OfferListing {
+    do throws(MarketplaceError) {
+      return ranked(try await current.searchOffers(query), for: query)
+    } catch {
+      guard error.isOutage, liveSettings.current.isFallback else { throw .market(error) }
+      if case .circuitOpen(let retryAfter) = error { throw .held(retryAfter: retryAfter) }
+      throw .held(retryAfter: Self.heldPause)
+    }
+  }
+
+  /// When a failed call leaves nothing better to say.
+  private static let heldPause = Duration.seconds(5)
 
   /// A listing in its order, sorted once as long as the cache gives the same one.
   private func ranked(_ listing: OfferListing, for query: OfferQuery) -> OfferListing {

@@ -36,7 +36,7 @@ extension Fleet {
   /// A price for the person who approves; nil while the marketplace cannot be asked, and then the approval is without one.
   func quote(for specification: JobSpecification) async -> Job.Quote? {
     do throws(FleetError) {
-      let listing = try await searchOffers(specification.resources.query)
+      let listing = try await currentOffers(specification.resources.query)
       guard let offer = listing.offers.first else { return nil }
       return Job.Quote(
         offerID: offer.id, gpuName: offer.gpuName, pricePerHour: offer.price(with: specification.resources),

@@ -8,7 +8,9 @@ package import Store
 package final class Fleet: Sendable {
   let store: Store
   let offers: any Marketplace
+  let current: any Marketplace
   let peekOffers: @Sendable (OfferQuery) -> OfferListing?
+  let liveSettings: LiveSettings
   let data: DataDirectory
   let connections: FleetConnections
   let now: @Sendable () -> Timestamp
@@ -21,15 +23,19 @@ package final class Fleet: Sendable {
   private let draining = Locked(false)
 
   /// - Parameters:
-  ///   - offers: a marketplace whose searches may come from a cache; nothing here rents through it.
-  ///   - peekOffers: what that cache holds fresh for a query, without waiting.
+  ///   - offers: a marketplace whose answers may be old and say so, for those who only look.
+  ///   - peekOffers: what it would answer to a query without waiting.
+  ///   - current: the same without what is past its time, for who is about to rent; nothing here rents through either.
   package init(
     store: Store, offers: any Marketplace, peekOffers: @escaping @Sendable (OfferQuery) -> OfferListing?,
-    data: DataDirectory, connections: FleetConnections, now: @escaping @Sendable () -> Timestamp, logger: Logger
+    current: any Marketplace, settings: LiveSettings, data: DataDirectory, connections: FleetConnections,
+    now: @escaping @Sendable () -> Timestamp, logger: Logger
   ) {
     self.store = store
     self.offers = offers
     self.peekOffers = peekOffers
+    self.current = current
+    liveSettings = settings
     self.data = data
     self.connections = connections
     self.now = now
@@ -78,6 +84,8 @@ package struct FleetConnections: Sendable {
   package var logNews: KeyedSignals<ID<Job>>
   package var provider: @Sendable () -> ProviderStatus
   package var poller: @Sendable () -> PollerStatus
+  /// Instances with our tag that no row claims.
+  package var orphans: @Sendable () -> OrphanReport
   /// The SSH host key pinned under a name, if any.
   package var hostKey: @Sendable (String) -> String?
 
@@ -85,6 +93,7 @@ package struct FleetConnections: Sendable {
     wakeJobs: @escaping @Sendable () -> Void, wakeInstances: @escaping @Sendable () -> Void,
     jobNews: KeyedSignals<ID<Job>>, logNews: KeyedSignals<ID<Job>>,
     provider: @escaping @Sendable () -> ProviderStatus, poller: @escaping @Sendable () -> PollerStatus,
+    orphans: @escaping @Sendable () -> OrphanReport = { OrphanReport() },
     hostKey: @escaping @Sendable (String) -> String? = { _ in nil }
   ) {
     self.wakeJobs = wakeJobs
@@ -93,6 +102,7 @@ package struct FleetConnections: Sendable {
     self.logNews = logNews
     self.provider = provider
     self.poller = poller
+    self.orphans = orphans
     self.hostKey = hostKey
   }
 }

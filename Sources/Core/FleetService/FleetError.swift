@@ -18,6 +18,8 @@ package enum FleetError: Error, Sendable, Hashable {
   case keyInFlight
   /// The marketplace could not do it.
   case market(MarketplaceError)
+  /// The marketplace does not answer, and what needs it at once is held back; nothing was done.
+  case held(retryAfter: Duration)
   /// An upload that is no archive, or holds what it must not.
   case badArchive(detail: String)
   case tooLarge(limit: Int64)

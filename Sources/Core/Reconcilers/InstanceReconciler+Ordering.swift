@@ -35,7 +35,7 @@ extension InstanceReconciler {
       _ = await accept(row, as: id, failure: failure)
     case .offerTaken:
       await tryNextOffer(for: row)
-    case .rateLimited, .unavailable:
+    case .rateLimited, .unavailable, .circuitOpen:
       // Surely nothing was made: the same order again after a pause.
       await giveBack(row)
     case .unknownOutcome, .malformedAnswer, .cancelled, .notFound:

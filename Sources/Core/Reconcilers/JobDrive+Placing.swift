@@ -65,7 +65,7 @@ extension JobDrive {
       return .waits(upTo: context.settings.searchPause)
     case .unauthorized, .insufficientCredit, .refused, .offerTaken, .createdUnusable, .notFound:
       return await giveUp(job, .failed, failure)
-    case .rateLimited, .quotaExceeded, .unavailable, .unknownOutcome, .malformedAnswer:
+    case .rateLimited, .quotaExceeded, .unavailable, .circuitOpen, .unknownOutcome, .malformedAnswer:
       // Nothing is lost by waiting; the job shows why it waits.
       if job.failure != failure { await change(from: .queued) { job, _ in job.failure = failure } }
       return .waits(upTo: pause(after: error))
@@ -74,7 +74,8 @@ extension JobDrive {
 
   private func pause(after error: MarketplaceError) -> Duration {
     switch error {
-    case .rateLimited(let wait?), .quotaExceeded(let wait?): max(.seconds(1), min(wait, .seconds(300)))
+    case .rateLimited(let wait?), .quotaExceeded(let wait?), .circuitOpen(let wait):
+      max(.seconds(1), min(wait, .seconds(300)))
     case .quotaExceeded(nil): .seconds(300)
     default: context.settings.searchPause * 4
     }

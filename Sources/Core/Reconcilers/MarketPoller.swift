@@ -6,8 +6,8 @@ package import Store
 /// The one loop that lists instances: a complete list per interval serves everything, however many instances there are.
 package final class MarketPoller: Sendable {
   package struct Configuration: Sendable {
-    /// While nothing changes (`VASTD_POLL_INTERVAL_S`).
-    package var interval = Duration.seconds(30)
+    /// While nothing changes (`VASTD_POLL_INTERVAL_S`). Asked each time: it can be changed while the loop runs.
+    package var interval: @Sendable () -> Duration = { .seconds(30) }
     /// While an instance boots, goes or is looked for. Vast allows a list a second for the whole account; two leave room.
     package var busyInterval = Duration.seconds(2)
 
@@ -31,7 +31,7 @@ package final class MarketPoller: Sendable {
   private let state = Locked(State())
 
   /// - Parameters:
-  ///   - signal: raised when instances change; the poller then looks whether it is in a hurry.
+  ///   - signal: raised when instances or the interval change; the poller then looks whether it is in a hurry.
   ///   - observed: called after each complete list.
   package init(
     marketplace: any Marketplace, store: Store, configuration: Configuration, signal: Signal,
@@ -97,13 +97,13 @@ package final class MarketPoller: Sendable {
   /// same moment could not show what came of it.
   private var due: Timestamp {
     let last = state.withLock { $0.startedAt } ?? now()
-    let regular = last + configuration.interval
+    let regular = last + configuration.interval()
     guard let changedAt = awaited.map(\.changedAt).max() else { return regular }
     return min(max(last, changedAt) + configuration.busyInterval, regular)
   }
 
   private var interval: Duration {
-    awaited.isEmpty ? configuration.interval : min(configuration.busyInterval, configuration.interval)
+    awaited.isEmpty ? configuration.interval() : min(configuration.busyInterval, configuration.interval())
   }
 
   /// Instances about which the provider is expected to say something new soon.

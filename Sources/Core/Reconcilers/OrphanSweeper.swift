@@ -17,9 +17,15 @@ package final class OrphanSweeper: Reconciler {
   /// A destroy that was accepted and not done is asked for again after this long.
   private static let destroyRetry = Duration.seconds(30)
 
-  private struct Sighting: Sendable {
-    var firstListedAt: Timestamp
-    var destroyAskedAt: Timestamp?
+  private struct Found: Sendable {
+    let tag: InstanceTag
+    let seen: MarketInstance
+  }
+
+  private struct State: Sendable {
+    var orphans: [MarketID: Orphan] = [:]
+    /// The last list all of whose orphans are in `orphans`.
+    var asOf: Timestamp?
   }
 
   private let store: Store
@@ -29,7 +35,7 @@ package final class OrphanSweeper: Reconciler {
   private let destroyed: @Sendable () -> Void
   private let now: @Sendable () -> Timestamp
   private let logger: Logger
-  private let sightings = Locked<[MarketID: Sighting]>([:])
+  private let state = Locked(State())
 
   /// - Parameters:
   ///   - counted: told each event that was recorded.
@@ -48,10 +54,18 @@ package final class OrphanSweeper: Reconciler {
     self.logger = logger
   }
 
+  /// What is known now.
+  package var report: OrphanReport {
+    let state = state.withLock { $0 }
+    return OrphanReport(
+      orphans: state.orphans.values.sorted { ($0.firstSeenAt, $0.seen.id) > ($1.firstSeenAt, $1.seen.id) },
+      asOf: state.asOf)
+  }
+
   package func activate() async -> Outcome {
     var outcome = Outcome()
     guard let observation = observation() else { return outcome }
-    let orphans: [MarketID: InstanceTag]
+    let orphans: [MarketID: Found]
     do throws(StoreError) {
       orphans = try findOrphans(in: observation)
     } catch {
@@ -60,40 +74,48 @@ package final class OrphanSweeper: Reconciler {
       return outcome
     }
     outcome.examined = observation.instances.count
-    sightings.withLock { sightings in sightings = sightings.filter { orphans[$0.key] != nil } }
-    for (id, tag) in orphans.sorted(by: { $0.key < $1.key }) where !Task.isCancelled {
-      switch await sweep(id, tag, listedAt: observation.startedAt) {
+    state.withLock { state in
+      state.orphans = state.orphans.filter { orphans[$0.key] != nil }
+      for (id, found) in orphans { state.orphans[id]?.seen = found.seen }
+    }
+    for (id, found) in orphans.sorted(by: { $0.key < $1.key }) where !Task.isCancelled {
+      switch await sweep(id, found, listedAt: observation.startedAt) {
       case true?: outcome.changed += 1
       case false?: outcome.failures += 1
       case nil: break
       }
     }
+    state.withLock { state in
+      // One that could not be told is not known yet, and then the list is not either.
+      if orphans.keys.allSatisfy({ state.orphans[$0] != nil }) { state.asOf = observation.startedAt }
+    }
     return outcome
   }
 
-  private func findOrphans(in observation: MarketObservation) throws(StoreError) -> [MarketID: InstanceTag] {
-    var orphans: [MarketID: InstanceTag] = [:]
+  private func findOrphans(in observation: MarketObservation) throws(StoreError) -> [MarketID: Found] {
+    var orphans: [MarketID: Found] = [:]
     for seen in observation.instances.values {
       guard let tag = seen.tag(of: store.owner) else { continue }
       let row = try store.read { (reader) throws(StoreError) in try reader.instance(tag.instanceID) }
-      if row?.claims(seen.id) != true { orphans[seen.id] = tag }
+      if row?.claims(seen.id) != true { orphans[seen.id] = Found(tag: tag, seen: seen) }
     }
     return orphans
   }
 
   /// True when something was done about it, false when that failed, nil when its time has not come.
-  private func sweep(_ id: MarketID, _ tag: InstanceTag, listedAt: Timestamp) async -> Bool? {
-    guard let sighting = sightings.withLock({ $0[id] }) else {
-      guard await report(id, tag) else { return false }
-      sightings.withLock { $0[id] = Sighting(firstListedAt: listedAt) }
+  private func sweep(_ id: MarketID, _ found: Found, listedAt: Timestamp) async -> Bool? {
+    guard let orphan = state.withLock({ $0.orphans[id] }) else {
+      guard await tell(id, found.tag) else { return false }
+      let orphan = Orphan(seen: found.seen, firstSeenAt: listedAt, destroyAfter: listedAt + Self.grace)
+      state.withLock { $0.orphans[id] = orphan }
       return true
     }
-    guard listedAt - sighting.firstListedAt >= Self.grace else { return nil }
-    if let askedAt = sighting.destroyAskedAt, now() - askedAt < Self.destroyRetry { return nil }
-    return await destroy(id, tag)
+    guard listedAt >= orphan.destroyAfter else { return nil }
+    if let askedAt = orphan.destroyAskedAt, now() - askedAt < Self.destroyRetry { return nil }
+    return await destroy(id, found.tag)
   }
 
-  private func report(_ id: MarketID, _ tag: InstanceTag) async -> Bool {
+  private func tell(_ id: MarketID, _ tag: InstanceTag) async -> Bool {
     let event = FleetEvent(
       type: "instance.orphan_found", subject: tag.instanceID.rawValue, instanceID: tag.instanceID, at: now(),
       data: ["provider_id": id.description])
@@ -113,7 +135,8 @@ package final class OrphanSweeper: Reconciler {
     do throws(MarketplaceError) {
       let seen = try await marketplace.readInstance(id)
       guard seen?.tag(of: store.owner) == tag else { return nil }
-      sightings.withLock { $0[id]?.destroyAskedAt = now() }
+      let now = now()
+      state.withLock { $0.orphans[id]?.destroyAskedAt = now }
       try await marketplace.destroy(id)
     } catch {
       if error == .notFound { return nil }

@@ -4,10 +4,13 @@ package import Telemetry
 /// Keeps offers, GPU names and the account for a while, and asks once for all who ask at the same time.
 ///
 /// Everything else passes: a list of instances that was asked for before a caller came proves nothing to that caller, so
-/// lists are not even shared while under way. Who is about to rent asks `fresh`.
+/// lists are not even shared while under way. Who is about to rent asks `fresh`. What is older than its time is kept for
+/// `ServingStale` and never an answer of this layer.
 package struct Caching: Marketplace {
   /// The marketplace below, whose every answer is new.
   package let fresh: any Marketplace
+  /// How long offers are fresh.
+  let timeToLive: Duration
   private let offers: SharedAnswers<OfferQuery, OfferListing>
   private let names: SharedAnswers<MarketplaceOperation, [String]>
   private let accounts: SharedAnswers<MarketplaceOperation, MarketAccount>
@@ -25,17 +28,39 @@ package struct Caching: Marketplace {
     clock: any Clock<Duration> = ContinuousClock()
   ) {
     fresh = inner
+    self.timeToLive = timeToLive
     let timeline = Timeline(clock)
     let counters = CacheCounters(metrics)
-    offers = SharedAnswers(timeToLive: timeToLive, capacity: Self.searches, timeline: timeline, count: counters.count)
+    offers = SharedAnswers(
+      timeToLive: timeToLive, keeping: timeToLive == .zero ? .zero : ServingStale.longestAge, capacity: Self.searches,
+      timeline: timeline, count: counters.count)
     names = SharedAnswers(
       timeToLive: Self.namesTimeToLive, capacity: 1, timeline: timeline, count: counters.count)
     accounts = SharedAnswers(
-      timeToLive: Self.accountTimeToLive, capacity: 1, timeline: timeline, count: counters.count)
+      timeToLive: Self.accountTimeToLive, keeping: ServingStale.longestAge, capacity: 1, timeline: timeline,
+      count: counters.count)
   }
 
   /// The answer that `searchOffers` would give without asking anybody; nil when there is none.
   package func cachedOffers(_ query: OfferQuery) -> OfferListing? { offers.peek(query) }
+
+  /// What was answered not longer ago than `age`, marked as such.
+  func staleOffers(_ query: OfferQuery, within age: Duration) -> OfferListing? {
+    guard var listing = offers.stale(query, within: age) else { return nil }
+    listing.isDegraded = true
+    return listing
+  }
+
+  func staleAccount(within age: Duration) -> MarketAccount? {
+    guard var account = accounts.stale(.account, within: age) else { return nil }
+    account.isDegraded = true
+    return account
+  }
+
+  /// Asks in the background, once for all who want it.
+  func refreshOffers(_ query: OfferQuery) {
+    offers.refresh(query) { [fresh] () async throws(MarketplaceError) in try await fresh.searchOffers(query) }
+  }
 
   package func searchOffers(_ query: OfferQuery) async throws(MarketplaceError) -> OfferListing {
     try await offers.answer(query) { [fresh] () async throws(MarketplaceError) in try await fresh.searchOffers(query) }
@@ -90,11 +115,13 @@ private struct CacheCounters: Sendable {
   private let hits: Counter
   private let misses: Counter
   private let joined: Counter
+  private let stale: Counter
 
   init(_ metrics: Metrics) {
     hits = metrics.vastCacheRequests.counter("hit")
     misses = metrics.vastCacheRequests.counter("miss")
     joined = metrics.vastCacheRequests.counter("joined")
+    stale = metrics.vastCacheRequests.counter("stale")
   }
 
   func count(_ path: CachePath) {
@@ -102,6 +129,7 @@ private struct CacheCounters: Sendable {
     case .hit: hits.increment()
     case .miss: misses.increment()
     case .joined: joined.increment()
+    case .stale: stale.increment()
     }
   }
 }

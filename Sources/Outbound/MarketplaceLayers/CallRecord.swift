@@ -43,7 +43,7 @@ package final class CallRecord: Sendable {
         if operation.needsKey || state.error?.code != Self.unauthorizedCode { state.error = nil }
       }
     // Vast is there, and busy: neither better nor worse than before.
-    case .rateLimited, .quotaExceeded, .cancelled: break
+    case .rateLimited, .quotaExceeded, .circuitOpen, .cancelled: break
     }
   }
 

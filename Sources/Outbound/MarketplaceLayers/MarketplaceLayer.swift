@@ -3,10 +3,12 @@ package import Domain
 /// A marketplace around a marketplace that does the same with every call: measure, pace, repeat. A layer says it once, in
 /// `around`, and does not spell out nine methods that all look alike; that is what earns the protocol its place.
 ///
-/// They are put together as `Caching(Retrying(RateLimited(Measured(VastMarketplace))))`:
+/// They are put together as `ServingStale(Caching(Retrying(CircuitBreaking(RateLimited(Measured(VastMarketplace))))))`:
 /// measuring innermost, so that what is counted is what Vast saw, and waiting for a turn does not look like a slow Vast;
 /// pacing around it, so that every repetition waits for its turn like any other call;
-/// the cache outermost, so that a hit costs none of that. What must not be stale goes to the layer below the cache.
+/// the circuit around that, so that what it refuses waits for no turn, and repeating ends when it opens;
+/// the cache around them, so that a hit costs none of that, and what serves older answers outermost, for those who only
+/// look. What must not be stale goes to the layer below the cache.
 package protocol MarketplaceLayer: Marketplace {
   var inner: any Marketplace { get }
 

@@ -11,6 +11,8 @@ final class RateLane: Sendable {
     var freeAt = Duration.zero
     /// Until when the day's quota is used up.
     var quotaEndsAt: Duration?
+    /// When a used-up quota was last thought to be over.
+    var quotaEndedAt: Duration?
     /// How often in a row Vast said "too soon".
     var strikes = 0
     var hasHead = false
@@ -21,6 +23,7 @@ final class RateLane: Sendable {
   private let interval: Duration
   private let penalty: Duration
   private let timeline: Timeline
+  private let now: @Sendable () -> Timestamp
   private let waited: @Sendable (Duration) -> Void
   private let state = Locked(State())
 
@@ -30,13 +33,22 @@ final class RateLane: Sendable {
   private static let longestPenalty = Duration.seconds(60)
   /// However long a `Retry-After` is: an hour from now somebody may look again.
   private static let longestHold = Duration.seconds(3600)
-  /// When a used-up quota does not say how long; it ends at midnight UTC, and looking now and then costs little.
+  /// A quota is one of a day: whatever is said, tomorrow somebody may look again.
+  private static let longestQuota = Duration.seconds(86_400)
+  /// A used-up quota that does not say how long ends at 00:00 UTC; by so much our clock and Vast's may differ.
+  private static let midnightMargin = Duration.seconds(60)
+  /// When it is used up again so shortly after its end, the clocks differ by more, and a whole day more would be too long:
+  /// looking now and then costs little.
   private static let quotaPause = Duration.seconds(900)
 
-  init(interval: Duration, penalty: Duration, timeline: Timeline, waited: @escaping @Sendable (Duration) -> Void) {
+  init(
+    interval: Duration, penalty: Duration, timeline: Timeline, now: @escaping @Sendable () -> Timestamp,
+    waited: @escaping @Sendable (Duration) -> Void
+  ) {
     self.interval = interval
     self.penalty = penalty
     self.timeline = timeline
+    self.now = now
     self.waited = waited
   }
 
@@ -71,13 +83,19 @@ final class RateLane: Sendable {
         let hold = pause.map { min($0, Self.longestHold) } ?? min(doubled, Self.longestPenalty)
         state.freeAt = max(state.freeAt, now + hold)
       case .quotaExceeded(let pause):
-        state.quotaEndsAt = now + (pause ?? Self.quotaPause)
+        state.quotaEndsAt = now + min(pause ?? untilReset(state, now), Self.longestQuota)
       case nil:
         state.strikes = 0
       case .some:
         break
       }
     }
+  }
+
+  private func untilReset(_ state: State, _ now: Duration) -> Duration {
+    if let end = state.quotaEndedAt, now - end < Self.quotaPause { return Self.quotaPause }
+    let time = self.now()
+    return time.nextMidnight - time + Self.midnightMargin
   }
 
   // MARK: The line
@@ -142,5 +160,6 @@ final class RateLane: Sendable {
     guard let end = state.quotaEndsAt else { return }
     if end > now { throw .quotaExceeded(retryAfter: end - now) }
     state.quotaEndsAt = nil
+    state.quotaEndedAt = end
   }
 }

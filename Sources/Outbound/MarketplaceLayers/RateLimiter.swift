@@ -5,10 +5,12 @@ package import Domain
 package final class RateLimiter: Sendable {
   private let lanes: [MarketplaceOperation: RateLane]
 
-  /// `pacing` scales the intervals: 1 is what Vast asks for, 0 is no pacing and only for a simulator. `waited` is told how long
-  /// each call has waited for its turn.
+  /// - Parameters:
+  ///   - pacing: scales the intervals: 1 is what Vast asks for, 0 is no pacing and only for a simulator.
+  ///   - now: the time of day, by which a daily quota ends.
+  ///   - waited: told how long each call has waited for its turn.
   package init(
-    pacing: Double = 1, clock: any Clock<Duration> = ContinuousClock(),
+    pacing: Double = 1, clock: any Clock<Duration> = ContinuousClock(), now: @escaping @Sendable () -> Timestamp,
     waited: @escaping @Sendable (Duration) -> Void = { _ in }
   ) {
     let timeline = Timeline(clock)
@@ -19,7 +21,8 @@ package final class RateLimiter: Sendable {
           operation,
           RateLane(
             interval: operation.minimumInterval.scaled(pacing, margin: .milliseconds(100)),
-            penalty: operation.penalty.scaled(pacing, margin: .zero), timeline: timeline, waited: waited)
+            penalty: operation.penalty.scaled(pacing, margin: .zero), timeline: timeline, now: now,
+            waited: waited)
         )
       })
   }

@@ -8,7 +8,7 @@ import Locking
 package struct Retrying: MarketplaceLayer {
   package let inner: any Marketplace
   private let retries: Int
-  private let waitsOutRateLimits: Bool
+  private let waitsOutRateLimits: @Sendable () -> Bool
   private let timeline: Timeline
   private let random: @Sendable (ClosedRange<Double>) -> Double
   private let budget = RetryBudget()
@@ -20,9 +20,10 @@ package struct Retrying: MarketplaceLayer {
   /// A longer `Retry-After` is for the caller to know and not for us to sleep through.
   private static let longestPause = Duration.seconds(60)
 
-  /// `retries` is how often a call is made again at most. Without `waitsOutRateLimits` a caller learns of a limit at once.
+  /// `retries` is how often a call is made again at most. Where `waitsOutRateLimits` says no, a caller learns of a limit at
+  /// once.
   package init(
-    _ inner: any Marketplace, retries: Int = 3, waitsOutRateLimits: Bool = true,
+    _ inner: any Marketplace, retries: Int = 3, waitsOutRateLimits: @escaping @Sendable () -> Bool = { true },
     clock: any Clock<Duration> = ContinuousClock(),
     random: @escaping @Sendable (ClosedRange<Double>) -> Double = { Double.random(in: $0) }
   ) {
@@ -39,9 +40,13 @@ package struct Retrying: MarketplaceLayer {
     guard operation.isRepeatable else { return try await call() }
     budget.deposit()
     var attempt = 0
+    var earlier: MarketplaceError?
     while true {
       let failure: MarketplaceError
       do throws(MarketplaceError) { return try await call() } catch { failure = error }
+      // A repetition that finds no turn hides why it was one.
+      if case .rateLimited = failure, let earlier, !waitsOutRateLimits() { throw earlier }
+      earlier = failure
       guard attempt < retries, let wait = wait(after: failure, attempt: attempt), budget.withdraw() else {
         throw failure
       }
@@ -53,11 +58,13 @@ package struct Retrying: MarketplaceLayer {
   /// Nil when the call should not be made again.
   private func wait(after failure: MarketplaceError, attempt: Int) -> Duration? {
     guard failure.isTransient else { return nil }
+    // Waiting for a provider that is down is not for a call to do: others would wait behind it.
+    if case .circuitOpen = failure { return nil }
     var limit = Self.firstWait
     for _ in 0..<attempt where limit < Self.longestWait { limit *= 2 }
     let jitter = Duration.seconds(random(0...min(limit, Self.longestWait)))
     guard case .rateLimited(let pause) = failure else { return jitter }
-    guard waitsOutRateLimits, (pause ?? .zero) <= Self.longestPause else { return nil }
+    guard waitsOutRateLimits(), (pause ?? .zero) <= Self.longestPause else { return nil }
     return (pause ?? .zero) + jitter
   }
 }

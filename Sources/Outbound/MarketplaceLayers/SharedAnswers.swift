@@ -1,13 +1,14 @@
 import Domain
 import Locking
 
-/// How a look-up went: kept, asked for, or waited for with others.
-enum CachePath { case hit, miss, joined }
+/// How a look-up went: kept, asked for, waited for with others, or kept and too old.
+enum CachePath { case hit, miss, joined, stale }
 
 /// Answers kept for a while, and one call for all who ask the same at the same time.
 ///
 /// Errors are handed to those who waited and not kept. Who is cancelled leaves alone; when the last one leaves, the call is
-/// cancelled too. Kept at most `capacity`, the least recently used go first.
+/// cancelled too. Kept at most `capacity`, the least recently used go first. An answer that is no longer fresh is kept on for
+/// those who ask for it by `stale`.
 final class SharedAnswers<Key: Hashable & Sendable, Answer: Sendable>: Sendable {
   typealias Outcome = Result<Answer, MarketplaceError>
 
@@ -16,6 +17,7 @@ final class SharedAnswers<Key: Hashable & Sendable, Answer: Sendable>: Sendable 
 
   private struct Entry {
     var answer: Answer
+    let fetchedAt: Duration
     let freshUntil: Duration
     var lastUse: UInt64
   }
@@ -46,13 +48,22 @@ final class SharedAnswers<Key: Hashable & Sendable, Answer: Sendable>: Sendable 
   }
 
   private let timeToLive: Duration
+  /// From the answer to its being forgotten.
+  private let keeping: Duration
   private let capacity: Int
   private let timeline: Timeline
   private let count: @Sendable (CachePath) -> Void
   private let state = Locked(State())
 
-  init(timeToLive: Duration, capacity: Int, timeline: Timeline, count: @escaping @Sendable (CachePath) -> Void) {
+  /// - Parameters:
+  ///   - timeToLive: how long an answer is fresh; zero keeps none.
+  ///   - keeping: how long it can be had by `stale`.
+  init(
+    timeToLive: Duration, keeping: Duration = .zero, capacity: Int, timeline: Timeline,
+    count: @escaping @Sendable (CachePath) -> Void
+  ) {
     self.timeToLive = timeToLive
+    self.keeping = max(keeping, timeToLive)
     self.capacity = capacity
     self.timeline = timeline
     self.count = count
@@ -64,6 +75,32 @@ final class SharedAnswers<Key: Hashable & Sendable, Answer: Sendable>: Sendable 
     let answer = state.withLock { $0.freshAnswer(key, now) }
     if answer != nil { count(.hit) }
     return answer
+  }
+
+  /// What was answered not longer ago than `age`, fresh or not.
+  func stale(_ key: Key, within age: Duration) -> Answer? {
+    let now = timeline.elapsed()
+    let answer = state.withLock { state -> Answer? in
+      guard let entry = state.entries[key], now - entry.fetchedAt <= min(age, keeping) else { return nil }
+      let use = state.tick()
+      state.entries[key]?.lastUse = use
+      return entry.answer
+    }
+    if answer != nil { count(.stale) }
+    return answer
+  }
+
+  /// Begins a call whose answer will be kept, unless one is under way. Nobody waits for it.
+  func refresh(_ key: Key, fetch: @escaping @Sendable () async throws(MarketplaceError) -> Answer) {
+    let number = state.withLock { state -> UInt64? in
+      guard state.flights[key] == nil else { return nil }
+      let number = state.tick()
+      state.flights[key] = Flight(number: number)
+      return number
+    }
+    guard let number else { return }
+    count(.miss)
+    start(key, number, fetch)
   }
 
   /// A fresh answer, or that of a call under way, or that of `fetch`.
@@ -151,8 +188,9 @@ final class SharedAnswers<Key: Hashable & Sendable, Answer: Sendable>: Sendable 
   }
 
   private func keep(_ answer: Answer, _ key: Key, _ now: Duration, _ state: inout State) {
-    for (key, entry) in state.entries where entry.freshUntil <= now { state.entries[key] = nil }
-    state.entries[key] = Entry(answer: answer, freshUntil: now + timeToLive, lastUse: state.tick())
+    for (key, entry) in state.entries where now - entry.fetchedAt > keeping { state.entries[key] = nil }
+    state.entries[key] = Entry(
+      answer: answer, fetchedAt: now, freshUntil: now + timeToLive, lastUse: state.tick())
     if state.entries.count > capacity, let oldest = state.entries.min(by: { $0.value.lastUse < $1.value.lastUse })?.key
     {
       state.entries[oldest] = nil

@@ -105,7 +105,7 @@ package struct VastMarketplace: Marketplace {
       // Often the address again, and an address is no nickname.
       nickname: name.flatMap { $0.contains("@") ? nil : $0.presentable(limit: 100) },
       email: answer["email"]?.asText?.presentable(limit: 254), credit: credit,
-      balance: answer["balance"]?.asNumber.flatMap { Money(dollars: $0) } ?? .zero)
+      balance: answer["balance"]?.asNumber.flatMap { Money(dollars: $0) } ?? .zero, asOf: client.configuration.now())
   }
 }
 

@@ -7,6 +7,10 @@ extension StoreReader {
 }
 
 extension StoreTransaction {
+  package func removeSetting(_ name: String) throws(StoreError) {
+    try connection.run("DELETE FROM settings WHERE name = $1", [.text(name)])
+  }
+
   package func setSetting(_ name: String, _ value: String) throws(StoreError) {
     try connection.run(
       """

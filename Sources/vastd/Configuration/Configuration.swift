@@ -35,6 +35,8 @@ struct Configuration: Sendable {
   var timeout: Duration
   var retries: Int
   var pacing: Double
+  var rateLimitMode: RateLimitMode
+  var isFallback: Bool
   var settlingTime: Duration
   var startTimeout: Duration
   var sshTimeout: Duration
@@ -64,13 +66,14 @@ extension Configuration {
     token = reader.token()
     databasePath = reader.databasePath()
     dataDirectory = reader.path(.dataDirectory)
-    // Vast allows one list a second for an account; an hour without a look would be no watch at all.
-    pollInterval = reader.seconds(.pollInterval, in: 0.1...3600)
+    pollInterval = reader.seconds(.pollInterval, in: ServiceSettings.pollIntervalSeconds)
     isCacheEnabled = reader.truth(.cacheEnabled)
     cacheTTL = reader.seconds(.cacheTTL, in: 0...3600)
     timeout = reader.seconds(.timeout, in: 0.1...600)
     retries = Int(reader.number(.retries, in: 0...10))
     pacing = reader.number(.pacing, in: 0...100)
+    rateLimitMode = reader.choice(.rateLimitMode, else: .queue)
+    isFallback = reader.truth(.fallback)
     settlingTime = reader.seconds(.settle, in: 0.1...3600)
     startTimeout = reader.seconds(.startTimeout, in: 1...86_400)
     sshTimeout = reader.seconds(.sshTimeout, in: 1...3600)

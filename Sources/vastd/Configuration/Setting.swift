@@ -42,6 +42,12 @@ extension Setting {
   static let pacing = Setting(
     "pacing", "VASTD_PACING", default: "1",
     "scales the intervals that Vast.ai asks for; 0 turns them off, for a simulator only")
+  static let rateLimitMode = Setting(
+    "rate_limit_mode", "RATE_LIMIT_MODE", default: "queue",
+    "queue: callers wait for Vast.ai's pace; reject: they get 429 with Retry-After at once")
+  static let fallback = Setting(
+    "vastai_fallback", "VASTAI_FALLBACK", default: "false",
+    "whether reads get older answers while Vast.ai fails, and writes that need it are held")
   static let settle = Setting(
     "settle_s", "VASTD_SETTLE_S", default: "90", "how long lists must lack a rental of unknown outcome")
   static let startTimeout = Setting(
@@ -59,7 +65,8 @@ extension Setting {
   /// In the order in which `vastd config` prints them.
   static let all: [Setting] = [
     apiKey, apiKeyFile, vastURL, listen, probeListen, token, tokenFile, databaseURL, dataDirectory, pollInterval,
-    cacheEnabled, cacheTTL, timeout, retries, pacing, settle, startTimeout, sshTimeout, lease, owner, logLevel,
+    cacheEnabled, cacheTTL, timeout, retries, pacing, rateLimitMode, fallback, settle, startTimeout, sshTimeout, lease,
+    owner, logLevel,
     logFormat,
   ]
 }

@@ -47,6 +47,16 @@ struct SettingReader {
     }
   }
 
+  mutating func choice<Choice: RawRepresentable<String> & CaseIterable>(
+    _ setting: Setting, else standard: Choice
+  ) -> Choice {
+    if let choice = Choice(rawValue: sources[setting] ?? "") { return choice }
+    problem(
+      setting,
+      "\"\(sources[setting] ?? "")\" is none of " + Choice.allCases.map(\.rawValue).joined(separator: ", "))
+    return standard
+  }
+
   mutating func url(_ setting: Setting) -> String {
     var text = sources[setting] ?? ""
     while text.hasSuffix("/") { text.removeLast() }

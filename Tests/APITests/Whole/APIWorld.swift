@@ -28,6 +28,7 @@ final class APIWorld: Sendable {
   let logNews = KeyedSignals<ID<Job>>()
   /// What the cache holds for every query; nil: nothing.
   let cached = Locked<OfferListing?>(nil)
+  let orphans = Locked(OrphanReport())
   let provider = Locked(ProviderStatus(latency: .milliseconds(12)))
   private let now = Locked(Timestamp(seconds: 1_800_000_000))
   private let logs: Logs
@@ -50,12 +51,17 @@ final class APIWorld: Sendable {
     logPath = folder.path + "/log"
     logs = Logs(level: .info, format: .json, descriptor: open(logPath, O_WRONLY | O_CREAT | O_APPEND, 0o600))
     let logger = logs.logger("test")
-    let (cached, provider) = (cached, provider)
+    let (cached, provider, orphans) = (cached, provider, orphans)
+    let settings = try LiveSettings(
+      configured: ServiceSettings(rateLimitMode: .queue, isFallback: false, pollInterval: .seconds(30)), store: store,
+      logger: logger)
     fleet = Fleet(
-      store: store, offers: market, peekOffers: { _ in cached.withLock { $0 } }, data: data,
+      store: store, offers: market, peekOffers: { _ in cached.withLock { $0 } }, current: market, settings: settings,
+      data: data,
       connections: FleetConnections(
         wakeJobs: {}, wakeInstances: {}, jobNews: KeyedSignals(), logNews: logNews,
-        provider: { provider.withLock { $0 } }, poller: { PollerStatus(interval: .seconds(30)) }),
+        provider: { provider.withLock { $0 } }, poller: { PollerStatus(interval: .seconds(30)) },
+        orphans: { orphans.withLock { $0 } }),
       now: clock, logger: logger)
     var configuration = APIConfiguration(
       version: "1.2.3", token: try token.map { try AccessToken(bootstrap: $0) }, cursorSecret: Array(0..<32))

@@ -50,6 +50,7 @@ import Testing
     (MarketplaceError.unauthorized(detail: "Invalid user key"), 502, "provider_unauthorized"),
     (.rateLimited(retryAfter: .seconds(3)), 429, "rate_limited"),
     (.unavailable(detail: "no route"), 503, "provider_unavailable"),
+    (.circuitOpen(retryAfter: .milliseconds(3100)), 503, "provider_circuit_open"),
     (.unknownOutcome(detail: "cut"), 504, "outcome_unknown"),
     (.malformedAnswer(detail: "html"), 502, "malformed_answer"),
     (.quotaExceeded(retryAfter: .seconds(60)), 429, "search_quota_exceeded"),
@@ -68,6 +69,69 @@ import Testing
       #expect(try response.json["code"] == .string(code))
       if status == 429 || status == 503 { #expect(Int(response.header("retry-after") ?? "0") ?? 0 >= 1) }
     }
+    await world.close()
+  }
+
+  @Test func `an account and a plan that come from older answers say so, too`() async throws {
+    let world = try APIWorld()
+    let account = try await world.call("GET", "/v1/account")
+    #expect(account.header("warning") == nil)
+    #expect(try account.json["degraded"] == nil)
+    guard case .string = try account.json["as_of"] else { throw Unexpected(what: account.text) }
+    world.cached.withLock { $0 = OfferListing(offers: [.make()], asOf: Timestamp(seconds: 1), isDegraded: true) }
+    let plan = try await world.call("POST", "/v1/jobs/plan", #"{"command":"c"}"#)
+    #expect(plan.header("warning")?.hasPrefix("110") == true)
+    #expect(try plan.json["degraded"] == .bool(true))
+    await world.close()
+  }
+
+  @Test func `a rental and a quote never go by an older answer`() async throws {
+    let world = try APIWorld()
+    world.cached.withLock { $0 = OfferListing(offers: [.make(id: 9)], asOf: Timestamp(seconds: 1), isDegraded: true) }
+    let shown = try await world.call("GET", "/v1/offers").json
+    #expect(shown["degraded"] == .bool(true))
+    let made = try await world.call("POST", "/v1/instances", #"{"resources":{},"image":"a"}"#)
+    #expect(made.status == 202)
+    #expect(try made.json["offer_id"] == .integer(1))
+    #expect(try await world.call("POST", "/v1/instances", #"{"offer_id":9,"image":"a"}"#).status == 409)
+    let job = try await world.call("POST", "/v1/jobs", #"{"command":"c","approval":"required"}"#)
+    #expect(try job.json["quote"]?["offer_id"] == .integer(1))
+    await world.close()
+  }
+
+  @Test func `in fallback a rental that needs Vast at once is held, and told so`() async throws {
+    let world = try APIWorld()
+    #expect(try await world.call("PUT", "/v1/settings", #"{"fallback":true}"#).status == 200)
+    let body = #"{"offer_id":1,"image":"a"}"#
+    for (error, wait) in [
+      (MarketplaceError.unavailable(detail: "x"), "5"), (.circuitOpen(retryAfter: .seconds(7)), "7"),
+      (.unknownOutcome(detail: "x"), "5"), (.malformedAnswer(detail: "x"), "5"),
+    ] {
+      world.market.change { $0.failures[.search] = [error] }
+      let response = try await world.call("POST", "/v1/instances", body)
+      #expect(response.status == 503)
+      #expect(response.header("retry-after") == wait)
+      #expect(try response.json["code"] == .string("writes_held"))
+      #expect(try response.json["retryable"] == .bool(true))
+    }
+    world.market.change { $0.failures[.search] = [.unauthorized(detail: "x")] }
+    #expect(try await world.call("POST", "/v1/instances", body).status == 502, "no outage")
+    #expect(try await world.call("POST", "/v1/jobs", #"{"command":"c"}"#).status == 201, "jobs are taken")
+    #expect(try await world.call("POST", "/v1/instances", body).status == 202)
+    await world.close()
+  }
+
+  @Test func `while Vast is left alone callers are told when it is asked again`() async throws {
+    let world = try APIWorld()
+    world.market.change { $0.failures[.search] = [.circuitOpen(retryAfter: .milliseconds(3100))] }
+    let response = try await world.call("GET", "/v1/offers")
+    #expect(response.header("retry-after") == "4")
+    #expect(try response.json["retryable"] == .bool(true))
+    world.provider.withLock { $0.circuit = .halfOpen }
+    let health = try await world.call("GET", "/health", token: nil)
+    #expect(health.status == 200)
+    #expect(try health.json["status"] == .string("degraded"))
+    #expect(try health.json["services"]?["vastai"]?["circuit"] == .string("half_open"))
     await world.close()
   }
 

@@ -2,6 +2,7 @@ import API
 import Domain
 import HTTPServer
 import JSON
+import Locking
 import TestSupport
 import Testing
 
@@ -97,6 +98,11 @@ import Testing
     _ = try await call(.listOffers, 200, "/v1/offers?gpu_name=RTX_4090")
     _ = try await call(.searchOffers, 200, "/v1/offers/search", #"{"num_gpus":1}"#)
     _ = try await call(.getAccount, 200, "/v1/account")
+    _ = try await call(.listOrphans, 200, "/v1/orphans")
+    world.orphans.withLock { $0 = .two }
+    _ = try await call(.listOrphans, 200, "/v1/orphans")
+    _ = try await call(.getSettings, 200, "/v1/settings")
+    _ = try await call(.updateSettings, 200, "/v1/settings", #"{"rate_limit_mode":"reject","poll_interval_s":0.5}"#)
 
     let upload = try await world.call(
       "POST", "/v1/uploads", bytes: Archives.good, headers: [("Content-Type", "application/gzip")])

@@ -30,6 +30,20 @@ import Testing
   }
 
   @Test(arguments: Backend.allCases)
+  func `a setting that is removed is gone, and removing it again is harmless`(backend: Backend) async throws {
+    let store = try world.open(backend)
+    try await store.edit { transaction in
+      try transaction.setSetting("a", "1")
+      try transaction.setSetting("b", "2")
+      try transaction.removeSetting("a")
+      try transaction.removeSetting("a")
+    }
+    #expect(try store.view { try $0.setting("a") } == nil)
+    #expect(try store.view { try $0.setting("b") } == "2")
+    await store.close()
+  }
+
+  @Test(arguments: Backend.allCases)
   func `two installations have two names`(backend: Backend) async throws {
     let store = try world.open(backend)
     let other = try World()

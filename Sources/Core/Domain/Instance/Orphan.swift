@@ -1,3 +1,36 @@
+/// An instance that bears our tag and that no row claims, as far as it is known.
+package struct Orphan: Sendable, Hashable {
+  /// As the last list showed it.
+  package var seen: MarketInstance
+  /// When the first list that showed it was asked for.
+  package var firstSeenAt: Timestamp
+  /// When its grace ends. Its destruction is asked for after the first list from then on that still shows it.
+  package var destroyAfter: Timestamp
+  package var destroyAskedAt: Timestamp?
+
+  package init(
+    seen: MarketInstance, firstSeenAt: Timestamp, destroyAfter: Timestamp, destroyAskedAt: Timestamp? = nil
+  ) {
+    self.seen = seen
+    self.firstSeenAt = firstSeenAt
+    self.destroyAfter = destroyAfter
+    self.destroyAskedAt = destroyAskedAt
+  }
+}
+
+/// All orphans by one list.
+package struct OrphanReport: Sendable, Hashable {
+  /// The one found last first.
+  package var orphans: [Orphan]
+  /// When that list was asked for; nil before the first complete one, and then nothing is known.
+  package var asOf: Timestamp?
+
+  package init(orphans: [Orphan] = [], asOf: Timestamp? = nil) {
+    self.orphans = orphans
+    self.asOf = asOf
+  }
+}
+
 extension MarketInstance {
   /// The tag, when it names this installation.
   package func tag(of owner: Owner) -> InstanceTag? {

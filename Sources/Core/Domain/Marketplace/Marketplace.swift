@@ -41,7 +41,7 @@ package struct OfferListing: Sendable, Hashable {
   package var offers: [Offer]
   /// When the provider answered this.
   package var asOf: Timestamp
-  /// Whether the provider could not be asked now and this is an older answer.
+  /// Whether this is an older answer, given instead of a new one.
   package var isDegraded: Bool
 
   package init(offers: [Offer], asOf: Timestamp, isDegraded: Bool = false) {
@@ -56,12 +56,20 @@ package struct MarketAccount: Sendable, Hashable {
   package var email: String?
   package var credit: Money
   package var balance: Money
+  /// When the provider answered this.
+  package var asOf: Timestamp
+  /// Whether this is an older answer, given instead of a new one.
+  package var isDegraded: Bool
 
-  package init(nickname: String?, email: String?, credit: Money, balance: Money) {
+  package init(
+    nickname: String?, email: String?, credit: Money, balance: Money, asOf: Timestamp, isDegraded: Bool = false
+  ) {
     self.nickname = nickname
     self.email = email
     self.credit = credit
     self.balance = balance
+    self.asOf = asOf
+    self.isDegraded = isDegraded
   }
 
   /// What instances are called when a caller does not say: the nickname, else the part of the e-mail address before the @.

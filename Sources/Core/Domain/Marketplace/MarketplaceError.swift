@@ -18,6 +18,8 @@ package enum MarketplaceError: Error, Sendable, Hashable {
   case refused(code: String, detail: String)
   /// The provider failed, and said so before doing anything or on a call that may be repeated.
   case unavailable(detail: String)
+  /// The provider did not answer several times in a row and is left alone for so long: surely nothing was sent.
+  case circuitOpen(retryAfter: Duration)
   /// No clear answer: timeout, broken connection, cut or unreadable body, 5xx. It may have been done.
   case unknownOutcome(detail: String)
   /// An answer that is no information: wrong shape, incomplete list.
@@ -27,9 +29,19 @@ package enum MarketplaceError: Error, Sendable, Hashable {
   /// Whether the same call may succeed shortly. Not whether it is safe to repeat: that belongs to the call.
   package var isTransient: Bool {
     switch self {
-    case .rateLimited, .unavailable, .unknownOutcome, .malformedAnswer: true
+    case .rateLimited, .unavailable, .circuitOpen, .unknownOutcome, .malformedAnswer: true
     case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .notFound, .quotaExceeded, .refused,
       .cancelled:
+      false
+    }
+  }
+
+  /// Whether the provider does not answer, as against an answer that is no.
+  package var isOutage: Bool {
+    switch self {
+    case .unavailable, .circuitOpen, .unknownOutcome, .malformedAnswer: true
+    case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .notFound, .rateLimited, .quotaExceeded,
+      .refused, .cancelled:
       false
     }
   }
@@ -46,6 +58,7 @@ package enum MarketplaceError: Error, Sendable, Hashable {
     case .quotaExceeded: "search_quota_exceeded"
     case .refused: "provider_refused"
     case .unavailable: "provider_unavailable"
+    case .circuitOpen: "provider_circuit_open"
     case .unknownOutcome: "outcome_unknown"
     case .malformedAnswer: "malformed_answer"
     case .cancelled: "cancelled"
@@ -67,6 +80,8 @@ package enum MarketplaceError: Error, Sendable, Hashable {
       "The daily search quota at Vast.ai is used up" + (retryAfter.map { " for \(Int($0.inSeconds)) s" } ?? "") + "."
     case .refused(let code, let detail): "Vast.ai refuses: \(code): \(detail)"
     case .unavailable(let detail): "Vast.ai cannot be reached or failed (\(detail))."
+    // Without the seconds: jobs keep this text, and it should not differ each time.
+    case .circuitOpen: "Vast.ai failed several times in a row; it is asked again in a moment."
     case .unknownOutcome(let detail): "Vast.ai gave no clear answer (\(detail))."
     case .malformedAnswer(let detail): "Vast.ai answered something that cannot be read (\(detail))."
     case .cancelled: "The call was given up."

@@ -1,3 +1,19 @@
+/// Whether calls to the provider are made: all of them, none, or one to see whether it answers again. Raw values are served.
+package enum CircuitState: String, Sendable, Hashable, CaseIterable {
+  case closed
+  case open
+  case halfOpen = "half_open"
+
+  /// As the gauge shows it: worse is more.
+  package var level: Double {
+    switch self {
+    case .closed: 0
+    case .halfOpen: 1
+    case .open: 2
+    }
+  }
+}
+
 /// How the provider answers, for `/health`. Kept by the layer that measures calls.
 package struct ProviderStatus: Sendable, Hashable {
   /// Of the last call that was answered.
@@ -5,11 +21,15 @@ package struct ProviderStatus: Sendable, Hashable {
   package var lastSuccessAt: Timestamp?
   /// Nil when the last call went well.
   package var error: Failure?
+  package var circuit: CircuitState
 
-  package init(latency: Duration? = nil, lastSuccessAt: Timestamp? = nil, error: Failure? = nil) {
+  package init(
+    latency: Duration? = nil, lastSuccessAt: Timestamp? = nil, error: Failure? = nil, circuit: CircuitState = .closed
+  ) {
     self.latency = latency
     self.lastSuccessAt = lastSuccessAt
     self.error = error
+    self.circuit = circuit
   }
 }
 

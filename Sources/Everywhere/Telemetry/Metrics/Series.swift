@@ -12,6 +12,7 @@ package final class Metrics: Sendable {
   package let vastRateLimitWait: Counter
   /// `hit`, `miss`, `joined` (waited for a call already under way), `stale`.
   package let vastCacheRequests: CounterFamily
+  package let vastCircuitState: Gauge
 
   // Requests to us.
   package let http: HTTPSeries
@@ -53,6 +54,10 @@ package final class Metrics: Sendable {
       "Time that calls to Vast have waited for their turn.")
     vastCacheRequests = list.counters(
       "vastai_cache_requests_total", labels: ["result"], "Look-ups in the cache of Vast's answers by result.")
+    vastCircuitState = list.gauge(
+      "vastai_circuit_state",
+      "Whether calls to Vast are made: 0 closed (all are), 1 half-open (one, to see whether it answers), 2 open (none)."
+    )
 
     let requestDurations = HistogramFamily(labels: ["route"]) { Histogram(bounds: .request) }
     let http = HTTPSeries(durations: requestDurations)

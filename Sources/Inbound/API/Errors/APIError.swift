@@ -99,6 +99,11 @@ extension Problem {
       self = .retryable(
         409, "idempotency_key_in_flight", "The first request with this Idempotency-Key is still running.", after: 1)
     case .market(let error): self.init(error)
+    case .held(let after):
+      self = .retryable(
+        503, "writes_held",
+        "Vast.ai does not answer, so what needs it at once is held back and nothing was done. Posted jobs stay queued.",
+        after: Self.seconds(after, else: 5))
     case .badArchive(let detail): self.init(422, "bad_archive", detail)
     case .tooLarge(let limit): self.init(413, "body_too_large", "The body is larger than \(limit) bytes.")
     case .storageFull:
@@ -127,6 +132,7 @@ extension Problem {
       self = .retryable(429, error.code, detail, after: Self.seconds(after, else: 3600))
     case .refused: self.init(422, error.code, detail)
     case .unavailable: self = .retryable(503, error.code, detail, after: 5)
+    case .circuitOpen(let after): self = .retryable(503, error.code, detail, after: Self.seconds(after, else: 5))
     case .unknownOutcome: self = .retryable(504, error.code, detail, after: 5)
     case .cancelled: self = .retryable(503, error.code, detail, after: 1)
     }

@@ -12,7 +12,9 @@ extension Handlers {
       writer.member("label", account.defaultLabel)
       writer.member("credit_usd", account.credit)
       writer.member("balance_usd", account.balance)
+      writer.member("as_of", account.asOf)
+      if account.isDegraded { writer.member("degraded", true) }
     }
-    return call.json(writer.bytes)
+    return call.dated(.bytes(writer.bytes), isDegraded: account.isDegraded)
   }
 }

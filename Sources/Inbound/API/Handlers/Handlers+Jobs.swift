@@ -17,7 +17,7 @@ extension Handlers {
     try refuseQuery(call)
     let specification = try JobInput.read(call.body, lease: configuration.defaultLease)
     let plan = try await asking { () async throws(FleetError) in try await fleet.plan(specification) }
-    return call.json(JobJSON.plan(plan))
+    return call.dated(.bytes(JobJSON.plan(plan)), isDegraded: plan.isDegraded)
   }
 
   /// The versions of a page come from an index; the JSON of those that did not change is kept. The count of commits is read

@@ -32,8 +32,7 @@ extension Handlers {
 }
 
 extension Call {
-  /// An older answer says so in its body and by the header that caches use.
   fileprivate func listing(_ body: Response.Body, _ listing: OfferListing) -> Response {
-    json(body, extra: listing.isDegraded ? [("Warning", "110 vastd \"Response is Stale\"")] : [])
+    dated(body, isDegraded: listing.isDegraded)
   }
 }

@@ -114,7 +114,8 @@ final class ObjectReader {
 
   func has(_ name: StaticString) -> Bool { value(name) != nil }
 
-  /// Whether it is there and says `null`, for what has a default that can be switched off.
+  /// Whether it is there and says `null`, which is otherwise read as absent: for what has a default that can be
+  /// switched off or given back.
   func isNull(_ name: StaticString) -> Bool { value(name) == nil && object[name.description] == .null }
 
   func finish() {

@@ -45,6 +45,11 @@ extension Call {
     return Response(status: status, headers: headers, body: body, context: context)
   }
 
+  /// An older answer says so in its body and by the header that caches use.
+  func dated(_ body: Response.Body, isDegraded: Bool) -> Response {
+    json(body, extra: isDegraded ? [("Warning", "110 vastd \"Response is Stale\"")] : [])
+  }
+
   func text(_ body: Response.Body, status: Int = 200, type: String) -> Response {
     Response(
       status: status, headers: [("Content-Type", type), ("X-Request-Id", context.requestID)], body: body,

@@ -30,6 +30,10 @@ package enum Operation: String, Sendable, Hashable, CaseIterable {
   case getInstanceSSH
 
   case getAccount
+
+  case listOrphans
+  case getSettings
+  case updateSettings
 }
 
 /// What a token may do; each scope includes those before it.

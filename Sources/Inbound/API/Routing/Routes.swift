@@ -30,6 +30,10 @@ extension Handlers {
       Route(.get, "/v1/instances/{id}/ssh", .getInstanceSSH, .operate, .now(getInstanceSSH)),
 
       Route(.get, "/v1/account", .getAccount, .read, .later(.none, getAccount)),
+
+      Route(.get, "/v1/orphans", .listOrphans, .admin, .now(listOrphans)),
+      Route(.get, "/v1/settings", .getSettings, .admin, .now(getSettings)),
+      Route(.put, "/v1/settings", .updateSettings, .admin, .later(.json, updateSettings)),
     ]
   }
 

@@ -14,6 +14,7 @@ enum HealthJSON {
           writer.member("status", report.providerStatus.rawValue)
           writer.member(milliseconds: "latency_ms", report.provider.latency)
           writer.member("last_success_at", report.provider.lastSuccessAt)
+          writer.member("circuit", report.provider.circuit.rawValue)
           writer.member("error", report.provider.error)
         }
         writer.object("database") { writer in
