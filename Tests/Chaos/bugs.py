@@ -59,7 +59,7 @@ BUGS = [
         '      _ = await change(row, event: .goneProven) { row, now in row.destroyedAt = now }\n      return\n',
         faults=({"kind": "destroy_ignored"},), catches="leak"),
     Bug("an order without a clear answer is sent again", CORE + "Reconcilers/InstanceReconciler+Ordering.swift",
-        "    case .rateLimited, .unavailable:\n", "    case .rateLimited, .unavailable, .unknownOutcome:\n",
+        "    case .rateLimited, .unavailable, .circuitOpen:\n", "    case .rateLimited, .unavailable, .circuitOpen, .unknownOutcome:\n",
         more=[(CORE + "Reconcilers/InstanceReconciler+Ordering.swift",
                "    case .unknownOutcome, .malformedAnswer,", "    case .malformedAnswer,")],
         faults=({"kind": "create_lost"},), catches="rented twice"),
