@@ -39,7 +39,7 @@ class Round:
         draw = self.random.random()
         key = f"s{seed}j{number}"
         if draw < 0.15:
-            return work.job(key, self.rig.runs, code=3)
+            return work.job(key, self.rig.runs, code=3, expected={"failed", "cancelled"})
         return work.job(key, self.rig.runs, lines=self.random.choice([1, 5, 20]), pause=self.random.choice([0.02, 0.1, 0.3]))
 
     def submit_some(self, all_at_once=False):

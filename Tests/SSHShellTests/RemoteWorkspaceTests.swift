@@ -12,7 +12,7 @@ struct RemoteWorkspaceTests {
     let workspace = bench.workspace
     let prepared = try await bench.status(workspace.prepare())
     #expect(prepared.state == .notStarted && prepared.hasFolder && !prepared.hasInputs && !prepared.isInstalled)
-    #expect(prepared.freeBytes > 0)
+    #expect(prepared.freeBytes ?? 0 > 0)
 
     let archive = try await bench.world.run(
       """

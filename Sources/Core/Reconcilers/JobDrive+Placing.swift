@@ -42,20 +42,27 @@ extension JobDrive {
     }
   }
 
-  /// Nothing fits. While machines of our own are alive one of them may be what would have fitted: then the job waits for it,
-  /// and shows why.
+  /// Nothing fits. While another job has a machine, that may be what would have fitted: then this one waits for it, and shows
+  /// why. A minute between two looks: the day's searches are counted.
   private func noOffers(for job: Job, _ failure: Failure) async throws(MarketplaceError) -> Progress {
     let mayComeBack: Bool
     do throws(StoreError) {
-      mayComeBack =
-        failure.code == "no_offers"
-        ? try context.store.read { (r) throws(StoreError) in try r.liveInstances() }.isEmpty == false : false
+      mayComeBack = failure.code == "no_offers" ? try otherJobHasMachine() : false
     } catch {
       return .waits(upTo: context.settings.retryPause)
     }
     guard mayComeBack else { return await giveUp(job, .failed, failure) }
     if job.failure != failure { await change(from: .queued) { job, _ in job.failure = failure } }
-    return .waits(upTo: context.settings.searchPause * 4)
+    return .waits(upTo: .seconds(60))
+  }
+
+  private func otherJobHasMachine() throws(StoreError) -> Bool {
+    try context.store.read { (r) throws(StoreError) in
+      for instance in try r.liveInstances() {
+        if let other = instance.jobID, let job = try r.job(other), !job.state.isFinal { return true }
+      }
+      return false
+    }
   }
 
   private func searchFailed(_ job: Job, _ error: MarketplaceError) async -> Progress {

@@ -15,7 +15,7 @@ extension JobDrive {
     case .failure(let step):
       switch step.by {
       case .cancelled:
-        await remote.terminate()
+        await atPresent(remote, job).terminate()
         return await giveUp(job, .cancelled, nil)
       case .machineLost(let failure) where failure.code == "host_offline":
         return await failAttempt(job, failure)
@@ -40,6 +40,7 @@ extension JobDrive {
   /// last one, what the command left behind is brought home.
   private func tryElsewhere(_ job: Job, _ remote: RemoteJob, _ failure: Failure) async -> Progress {
     guard job.attempt < job.specification.maximumAttempts else { return await cutShort(job, remote, failure) }
+    let remote = atPresent(remote, job)
     await remote.terminate()
     await remote.fetchRestOfLog()
     return await failAttempt(job, failure)

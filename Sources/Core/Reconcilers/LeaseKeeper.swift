@@ -36,8 +36,14 @@ package final class LeaseKeeper: Reconciler {
   package func activate() async -> Outcome {
     var outcome = Outcome()
     do throws(StoreError) {
-      let instances = try store.read { (r) throws(StoreError) in try r.liveInstances() }
-      let leased = instances.filter(\.canBeLeased)
+      let (instances, leased) = try store.read { (r) throws(StoreError) in
+        let instances = try r.liveInstances()
+        var leased: [Instance] = []
+        for instance in instances where instance.canBeLeased {
+          if let jobID = instance.jobID, try r.job(jobID)?.specification.lease != nil { leased.append(instance) }
+        }
+        return (instances, leased)
+      }
       outcome.examined = leased.count
       let live = Set(instances.map(\.id))
       let refused = refused.withLock { refused in
@@ -104,13 +110,8 @@ package final class LeaseKeeper: Reconciler {
         return again
       }
     } catch {
-      guard error.isTransient else {
-        if error != .cancelled {
-          logger.warning("machine takes no lease", metadata: metadata(instance, ["error": "\(error)"]))
-        }
-        return nil
-      }
-      logger.info("lease not renewed", metadata: metadata(instance, ["error": "\(error)"]))
+      // Whatever it is, of the line, of ours or of the machine's: a watcher may be there already, and nobody else will renew it.
+      logger.warning("lease not renewed", metadata: metadata(instance, ["error": "\(error)"]))
       return again
     }
   }
@@ -133,6 +134,6 @@ extension Instance {
   }
 
   fileprivate var remoteHost: RemoteHost? {
-    sshAddress.map { RemoteHost(address: $0, pinName: pinName) }
+    currentSSHAddress.map { RemoteHost(address: $0, pinName: pinName) }
   }
 }

@@ -1,6 +1,7 @@
 import Logging
 import Artifacts
 import Domain
+import Glibc
 import Locking
 
 /// A job on its machine: the scripts of `RemoteWorkspace` run through the shell, and what their answers mean.
@@ -116,7 +117,8 @@ struct RemoteJob: Sendable {
     while true {
       let (status, count) = try await followLog(from: position, cutAfter: look)
       position += count
-      silentLooks = count == 0 ? silentLooks + 1 : 0
+      // A look may end before its first byte has come over a slow line: what the machine's own log holds counts as well.
+      silentLooks = count == 0 && status.logBytes <= position ? silentLooks + 1 : 0
       guard status.hasFolder else { return .neverStarted }
       switch status.state {
       case .ended(let code):
@@ -226,10 +228,20 @@ struct RemoteJob: Sendable {
     let path = context.data.resultsPath(job.id)
     let partial = ResultsFile.partialPath(for: path)
     try makeJobDirectory()
+    // An earlier try's half is room for this one.
+    unlink(partial)
+    let room = context.data.roomForResults
     var command = try collection(of: outputs)
     command.timeout = collectionTimeout
-    command.output = .file(path: partial, limit: min(context.settings.maximumResultsBytes, context.data.roomForResults))
-    let result = try await run(command)
+    command.output = .file(path: partial, limit: min(context.settings.maximumResultsBytes, room))
+    let result: RemoteResult
+    do throws(RemoteJobError) {
+      result = try await run(command)
+    } catch {
+      guard case .broken(.tooMuchOutput) = error, room < context.settings.maximumResultsBytes else { throw error }
+      unlink(partial)
+      throw .broken(.unreachable(detail: "the results do not fit on our own disk, which has room for \(room) bytes"))
+    }
     guard result.exitCode == 0 else { throw .failed(.odd("the outputs could not be packed", result)) }
     let missing = RemoteWorkspace.missingOutputs(in: result.standardError).map(StatusMessage.display)
     do throws(ArtifactError) {

@@ -7,8 +7,9 @@ package import Domain
 /// - half-open: the pause is over. One read may pass as the probe: an answer closes the circuit, a failure opens it for longer.
 ///
 /// A clear no is an answer: the circuit is about reaching the provider and not about liking what it says. Two kinds of calls
-/// are apart. `destroy` always passes, since a machine costs money until it is gone, and its answer closes the circuit like
-/// any other. `create` never is the probe: without an answer nobody would know whether it rented, and a search knows as much.
+/// are apart. `destroy` always passes, since a machine costs money until it is gone, and so do the list and the read that find
+/// what was lost and prove what is gone: searches that fail must not make us blind. They come at the poller's pace, and their
+/// answers close the circuit like any other. `create` never is the probe: without an answer nobody would know whether it rented, and a search knows as much.
 package struct Circuit: Sendable {
   /// One call and its three repetitions are four, so a single unlucky call does not open it; a second one does.
   package static let failuresThatOpen = 5
@@ -63,7 +64,7 @@ package struct Circuit: Sendable {
   }
 
   package mutating func admit(_ operation: MarketplaceOperation, at now: Duration) -> Admission {
-    if operation == .destroy { return .passes(Ticket(era: era, isProbe: false)) }
+    if operation.alwaysPasses { return .passes(Ticket(era: era, isProbe: false)) }
     switch phase {
     case .closed:
       return .passes(Ticket(era: era, isProbe: false))
@@ -116,11 +117,18 @@ package struct Circuit: Sendable {
 }
 
 extension MarketplaceOperation {
-  /// Reads only: they change nothing, and the poller's list comes by at its pace without anybody asking.
+  fileprivate var alwaysPasses: Bool {
+    switch self {
+    case .destroy, .listInstances, .readInstance: true
+    case .create, .searchOffers, .gpuNames, .account, .registerKey, .attachKey: false
+    }
+  }
+
+  /// Reads only: they change nothing.
   fileprivate var mayProbe: Bool {
     switch self {
-    case .listInstances, .readInstance, .searchOffers, .gpuNames, .account: true
-    case .create, .destroy, .registerKey, .attachKey: false
+    case .searchOffers, .gpuNames, .account: true
+    case .create, .destroy, .listInstances, .readInstance, .registerKey, .attachKey: false
     }
   }
 }

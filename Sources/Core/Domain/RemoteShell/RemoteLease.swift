@@ -15,6 +15,8 @@
 /// ended for it. Whoever is named in `watcher`, also by rename, watches; any other one sees that and ends. A file that is
 /// missing or garbled changes nothing: the watcher keeps what it knew.
 ///
+/// No here-documents: an older bash puts them into files, which a full disk does not take.
+///
 /// It asks with the key that Vast gives each container, which may stop and destroy that instance only. The account's key is
 /// never on a machine. The container's key goes from process to process by pipes, and for wget by a file of mode 0600: it is
 /// in no argument. A container that restarts has no watcher until the next renewal.
@@ -77,14 +79,8 @@ package struct RemoteLease: Sendable, Hashable {
           { printf '%s\\n' \(ShellQuoting.quote(watcher)) >"$d/watch.sh.$$" && mv -f "$d/watch.sh.$$" "$d/watch.sh"; } \\
             || fail \(Refusal.inputOutput.rawValue) "cannot write $d/watch.sh"
           v=\(ShellQuoting.quote(providerURL))
-          go() {
-            exec "$@" sh "$d/watch.sh" <<LINES
-        $i
-        $k
-        $v
-        LINES
-          }
-          ( go setsid -f ) >/dev/null 2>&1 || { ( go setsid ) >/dev/null 2>&1 & }
+          go() { printf '%s\\n' "$i" "$k" "$v" | "$@" sh "$d/watch.sh"; }
+          go setsid -f >/dev/null 2>&1 || { go setsid >/dev/null 2>&1 & }
           n=0
           until watched; do
             n=$((n + 1)); [ $n -lt 500 ] || fail \(Refusal.inputOutput.rawValue) 'the watcher does not start'
@@ -114,11 +110,12 @@ package struct RemoteLease: Sendable, Hashable {
       n=$$
       while :; do
         i=; k=
-        while IFS= read -r l; do
+        l=$(tr '\\000' '\\n' 2>/dev/null <"/proc/$n/environ" | grep -e '^CONTAINER_ID=' -e '^CONTAINER_API_KEY=')
+        set -f
+        for l in $l; do
           case $l in CONTAINER_ID=*) i=${l#*=} ;; CONTAINER_API_KEY=*) k=${l#*=} ;; esac
-        done <<LINES
-    $(tr '\\000' '\\n' 2>/dev/null <"/proc/$n/environ")
-    LINES
+        done
+        set +f
         [ -z "$i" ] || [ -z "$k" ] || break
         [ "$n" -gt 1 ] && read -r s 2>/dev/null <"/proc/$n/stat" || break
         s=${s##*) }
@@ -154,16 +151,11 @@ package struct RemoteLease: Sendable, Hashable {
     echo "$me" >"$d/watcher.$$" && mv -f "$d/watcher.$$" "$d/watcher" || exit 1
     url=$url/api/v0/instances/$id/
     by_curl() {
-      curl -q -sS -K - -X "$1" -d "$2" -m 60 -o /dev/null -w '%{http_code}' "$url" <<LINES
-    header = "Authorization: Bearer $key"
-    header = "Content-Type: application/json"
-    LINES
+      printf 'header = "Authorization: Bearer %s"\nheader = "Content-Type: application/json"\n' "$key" |
+        curl -q -sS -K - -X "$1" -d "$2" -m 60 -o /dev/null -w '%{http_code}' "$url"
     }
     by_wget() {
-      cat >"$d/wgetrc.$$" <<LINES
-    header = Authorization: Bearer $key
-    header = Content-Type: application/json
-    LINES
+      printf 'header = Authorization: Bearer %s\nheader = Content-Type: application/json\n' "$key" >"$d/wgetrc.$$"
       wget --config="$d/wgetrc.$$" -nv -S -O /dev/null --max-redirect=0 --method="$1" --body-data="$2" -T 60 -t 1 "$url" 2>&1 | {
         c=
         while read -r p s x; do case $p in HTTP/*) c=$s ;; esac; done
@@ -172,7 +164,7 @@ package struct RemoteLease: Sendable, Hashable {
       rm -f "$d/wgetrc.$$"
     }
     by_python3() {
-      python3 -c '
+      printf '%s\n' "$key" | python3 -c '
     import sys, urllib.error, urllib.request
     headers = {"Authorization": "Bearer " + sys.stdin.readline().strip(), "Content-Type": "application/json"}
     url, method, body = sys.argv[1:]
@@ -181,9 +173,7 @@ package struct RemoteLease: Sendable, Hashable {
         print(urllib.request.urlopen(request, timeout=60).status)
     except urllib.error.HTTPError as error:
         print(error.code)
-    ' "$url" "$1" "$2" <<LINES
-    $key
-    LINES
+    ' "$url" "$1" "$2"
     }
     ask() {
       for tool in curl wget python3; do

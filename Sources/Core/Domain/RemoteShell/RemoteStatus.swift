@@ -17,9 +17,10 @@ package struct RemoteStatus: Sendable, Hashable {
   package var logBytes: Int64
   /// Since the log last grew, by the machine's clock.
   package var idle: Duration
-  package var freeBytes: Int64
+  /// Nil where the machine does not say.
+  package var freeBytes: Int64?
 
-  package var isDiskFull: Bool { freeBytes < RemoteWorkspace.fullBelowBytes }
+  package var isDiskFull: Bool { freeBytes.map { $0 < RemoteWorkspace.fullBelowBytes } ?? false }
 
   /// The last status line in what a verb printed, on stdout, or for `follow` on stderr; nil when there is none in order.
   package init?(printed bytes: [UInt8]) {
@@ -45,7 +46,7 @@ package struct RemoteStatus: Sendable, Hashable {
     }
     guard let hasSetupFailed = flag("setup_failed"), let hasFolder = flag("prepared"), let hasInputs = flag("inputs"),
       let isInstalled = flag("installed"), let logBytes = number("log"), logBytes >= 0, let idle = number("idle"),
-      let freeBytes = number("free"), freeBytes >= 0
+      let freeBytes = number("free"), freeBytes >= -1
     else { return nil }
     self.hasSetupFailed = hasSetupFailed
     self.hasFolder = hasFolder
@@ -54,6 +55,6 @@ package struct RemoteStatus: Sendable, Hashable {
     self.logBytes = logBytes
     // A clock that was set back makes it negative.
     self.idle = .seconds(max(0, min(idle, 1 << 40)))
-    self.freeBytes = freeBytes
+    self.freeBytes = freeBytes < 0 ? nil : freeBytes
   }
 }

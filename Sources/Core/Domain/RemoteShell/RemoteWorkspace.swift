@@ -90,8 +90,9 @@ package struct RemoteWorkspace: Sendable, Hashable {
     }
     has() { if [ -e "$d/$1" ]; then echo 1; else echo 0; fi; }
     room() {
-      f=0
-      k=$(df -Pk "$HOME" 2>/dev/null | { read -r x; read -r x x x k x; echo "$k"; }) && f=$((${k:-0} * 1024))
+      f=-1
+      k=$(df -Pk "$HOME" 2>/dev/null | { read -r x; read -r x x x k x; echo "$k"; })
+      case $k in ''|*[!0-9]*) ;; *) f=$((k * 1024)) ;; esac
     }
     report() {
       look

@@ -63,7 +63,7 @@ extension JSONWriter {
     member("disk_gb", instance.order.diskGigabytes)
     member("region", instance.region)
     member("interruptible", instance.order.bidPerHour != nil)
-    member("ssh", instance.sshAddress)
+    member("ssh", instance.sshAddress == nil ? nil : instance.currentSSHAddress)
     member("created_at", instance.createdAt)
     member("running_at", instance.runningAt)
     member("stopped_at", instance.stoppedAt)
