@@ -217,6 +217,22 @@ struct RemoteWorkspaceTests {
     #expect(try await bench.world.run(listing + "; cat b").outputText == ".\n./a\n./a/big\n./b\nchanged\n")
   }
 
+  @Test func `inputs that find no room are the disk's fault, and not their own`() async throws {
+    let bench = try await Bench()
+    _ = try await bench.status(bench.workspace.prepare())
+    let archive = try await bench.world.run("mkdir ~/in && cd ~/in && echo one >b && tar -czf - b").standardOutput
+    var receive = bench.workspace.receiveInputs()
+    // A disk where nothing can be written any more.
+    receive.script = receive.script.replacing("umask 022", with: "head() { return 1; }; tar() { return 2; }; umask 022")
+    #expect(try await bench.run(receive, input: .bytes(archive)).exitCode == RemoteWorkspace.Refusal.diskFull.rawValue)
+    receive.script = receive.script.replacing(
+      "head() { return 1; }; tar() { return 2; }", with: "tar() { return 137; }")
+    #expect(
+      try await bench.run(receive, input: .bytes(archive)).exitCode == RemoteWorkspace.Refusal.inputOutput.rawValue)
+    #expect(try await bench.run(bench.workspace.receiveInputs(), input: .bytes(archive)).exitCode == 0)
+    #expect(try await bench.world.run("ls ~/\(bench.workspace.folder)/.vastd").outputText == "attempt\ninputs\n")
+  }
+
   @Test func `a newer attempt wipes an older one, and an older one is refused`() async throws {
     let bench = try await Bench(attempt: 2)
     let started = try await bench.start("echo old >left; sleep 300")

@@ -8,6 +8,7 @@ import Glibc
 ///     uploads/ID.tar.gz          what callers sent, checked
 ///     jobs/ID/output.log         the command's output as far as it was fetched
 ///     jobs/ID/results.tar.gz
+///     jobs/ID/results.tar.gz.refused   what came home and did not pass the check: kept for a person, never served
 ///     ssh/                       keys and known hosts
 ///     tmp/                       half-received uploads; whatever lies there at start is from before a crash
 package struct DataDirectory: Sendable {

@@ -37,7 +37,15 @@ extension RemoteWorkspace {
         rm -rf "$d"/unpack.*
         n=$d/unpack.$$
         mkdir "$n" || fail \(Refusal.inputOutput.rawValue) "cannot make $n"
-        tar -xzof - -C "$n" || { rm -rf "$n"; fail \(Refusal.brokenInputs.rawValue) 'the inputs cannot be unpacked'; }
+        tar -xzof - -C "$n" || {
+          e=$?; w=0
+          # On a full disk nothing else can be written either; a megabyte, since tar leaves what a last small file did not need.
+          { head -c 1048576 /dev/zero >"$d/room" && [ "$(stat -c %s "$d/room")" = 1048576 ]; } 2>/dev/null || w=1
+          rm -rf "$n" "$d/room"
+          [ $w = 0 ] || fail \(Refusal.diskFull.rawValue) 'the disk is full: the inputs do not fit'
+          [ $e -lt 126 ] || fail \(Refusal.inputOutput.rawValue) "tar ended with $e"
+          fail \(Refusal.brokenInputs.rawValue) 'the inputs cannot be unpacked'
+        }
         for f in "$n"/* "$n"/.[!.]* "$n"/..?*; do
           [ -e "$f" ] || [ -L "$f" ] || continue
           g=${f##*/}
