@@ -80,6 +80,21 @@ struct RemoteWorkspaceTests {
   }
 
   @Test(arguments: MachineKind.present)
+  func `a command that at once deletes its folder has been started, and following it says that it is gone`(
+    kind: MachineKind
+  ) async throws {
+    let bench = try await Bench(kind)
+    _ = try await bench.status(bench.workspace.prepare())
+    try await bench.run(bench.workspace.install(environment: [:], setup: nil, command: "rm -rf .vastd"))
+    var launch = bench.workspace.launch()
+    // So that it is gone before the first look.
+    launch.script = launch.script.replacing("i=0\n", with: "i=0; sleep 0.5\n")
+    #expect(try await bench.status(launch).hasFolder == false)
+    let followed = try await bench.run(bench.workspace.follow(from: 0))
+    #expect(followed.exitCode == RemoteWorkspace.Refusal.notPrepared.rawValue)
+  }
+
+  @Test(arguments: MachineKind.present)
   func `a setup that fails is told apart from a command that fails`(kind: MachineKind) async throws {
     let bench = try await Bench(kind)
     try await bench.start("echo never", setup: "echo setting up; exit 9")
