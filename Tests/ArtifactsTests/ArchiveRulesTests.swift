@@ -130,6 +130,64 @@ struct ArchiveRulesTests {
       }, name: "alias", reason: "behind a link")
   }
 
+  @Test func `a hard link to what is not before it in the archive is refused`() {
+    expectRefusal(
+      TarBuilder.one("link", .hardLink, target: "file"), name: "link", reason: "\"file\" is no file that comes")
+    expectRefusal(
+      TarBuilder.archive { tar in
+        tar.add("link", .hardLink, target: "file")
+        tar.add("file")
+      }, name: "link", reason: "comes before it")
+    expectRefusal(
+      TarBuilder.archive { tar in
+        tar.add("dir/", .directory, mode: 0o755)
+        tar.add("link", .hardLink, target: "dir")
+      }, name: "link", reason: "comes before it")
+  }
+
+  @Test func `hard links may follow each other, and tar's own to the same name is fine`() throws {
+    let summary = try scratch.inspect(
+      TarBuilder.archive { tar in
+        tar.add("./file")
+        tar.add("two", .hardLink, target: "file")
+        tar.add("three", .hardLink, target: "./two")
+        tar.add("file", .hardLink, target: "file")
+      })
+    #expect(summary.entries == 4)
+  }
+
+  @Test func `nothing lies below a file`() {
+    for kind in [TarBuilder.Kind.file, .hardLink] {
+      expectRefusal(
+        TarBuilder.archive { tar in
+          tar.add("first")
+          tar.add("a", kind, target: kind == .hardLink ? "first" : "")
+          tar.add("a/b")
+        }, name: "a/b", reason: "below what is a file")
+    }
+  }
+
+  @Test func `a folder may take the place of a file, as tar unpacks it`() throws {
+    let archive = TarBuilder.archive { tar in
+      tar.add("a")
+      tar.add("a/", .directory, mode: 0o755)
+      tar.add("a/b")
+    }
+    #expect(try scratch.inspect(archive).entries == 3)
+    _ = scratch.write(archive, to: "folder.tar.gz")
+    #expect(scratch.run("mkdir out && tar -xzf folder.tar.gz -C out && test -f out/a/b") == 0)
+  }
+
+  @Test func `a part of a name that no file system takes is refused`() throws {
+    let long = String(repeating: "n", count: 256)
+    for name in [long, "a/" + long, long + "/b"] {
+      expectRefusal(
+        TarBuilder.archive { $0.add(pax: [("path", name)], then: "x") }, reason: "part of its name is longer than 255")
+    }
+    let fits = String(long.dropFirst())
+    #expect(try scratch.inspect(TarBuilder.archive { $0.add(pax: [("path", "a/\(fits)/b")], then: "x") }).entries == 1)
+  }
+
   @Test func `a link may be replaced by a newer one, as tar --append does`() throws {
     let summary = try scratch.inspect(
       TarBuilder.archive { tar in

@@ -35,6 +35,13 @@ struct ResultsFileTests {
     #expect(!exists(final) && exists(partial))
   }
 
+  @Test func `refused results can be set aside, where a later fetch does not find them`() async throws {
+    let partial = scratch.write([1, 2, 3], to: "results.tar.gz.partial")
+    try ResultsFile.setAside(partial: partial, of: final)
+    #expect(exists(final + ".refused") && !exists(partial) && !exists(final))
+    await #expect(throws: ArtifactError.self) { try await ResultsFile.commit(partial: partial, to: final) }
+  }
+
   @Test func `cut or too large results are never offered`() async {
     let archive = TarBuilder.one("f", data: Array(repeating: 1, count: 2000))
     let partial = scratch.write(Array(archive.dropLast(300)), to: "results.tar.gz.partial")

@@ -40,6 +40,17 @@ struct RemoteWorkspaceParsingTests {
     #expect(RemoteStatus(printed: Array(text.utf8)) == nil)
   }
 
+  @Test func `an output that is named twice is asked for once`() throws {
+    let once = try workspace.collect(outputs: ["a/b", "c"]).script
+    #expect(try workspace.collect(outputs: ["a/b", "./a//b/", "c", "c/", "job_output.log"]).script == once)
+    #expect(try workspace.collect(outputs: ["a/b", "c", "a/*"]).script != once)
+  }
+
+  @Test func `what was left out is named once, whatever else a machine says`() {
+    let said = "find: x: Permission denied\nvastd-missing a b\nvastd-missing c\nvastd-missing a b\n"
+    #expect(RemoteWorkspace.missingOutputs(in: Array(said.utf8)) == ["a b", "c"])
+  }
+
   @Test func `GPUs are read from the driver's table`() {
     func parse(_ text: String) -> [RemoteGPU]? { RemoteGPU.parse(Array(text.utf8)) }
     let gpus = parse("NVIDIA GeForce RTX 4090, 24564\r\nNVIDIA A100-SXM4-80GB, 81920\n")

@@ -46,6 +46,32 @@ import Testing
     }
   }
 
+  @Test func `names and links that no archive may hold cost a job none of its results`() async throws {
+    let rig = try await Rig()
+    try await rig.startVastd()
+    let id = try await rig.submit(
+      #"""
+      {"command": "mkdir -p output/step3; cd output; echo 42 >step3/m.pt; ln -s step3 latest; ln -s step3/m.pt best; echo 1 >\"$(printf 'a\\nb')\"; ln -s /etc/passwd abs; cd ..; ln -s gone out; echo x >./-x",
+       "outputs": ["output/latest/m.pt", "output/", "output/best", "*", "out/"]}
+      """#)
+    let job = try await rig.ended(id)
+    #expect(job.text("state") == "succeeded", "\(job.bodyText)")
+    #expect(job.bodyText.contains(#""missing":["output/a\\nb","output/abs"]"#), "\(job.bodyText)")
+    let results = try await rig.get("/v1/jobs/\(id)/results")
+    #expect(try untar(results.body, "output/step3/m.pt", in: rig) == "42\n")
+  }
+
+  @Test(arguments: ["cd; rm -rf vastd; sleep 1; exit 0", "rm -rf .vastd; sleep 1; exit 0", "cd; rm -rf vastd"])
+  func `a command that deletes the job's folder is told so`(command: String) async throws {
+    let rig = try await Rig()
+    try await rig.startVastd()
+    let id = try await rig.submit(#"{"command": "\#(command)"}"#)
+    let job = try await rig.ended(id)
+    #expect(job.text("state") == "failed")
+    #expect(job.bodyText.contains(#""code":"workspace_gone""#), "\(job.bodyText)")
+    #expect(try await rig.alive() == 0)
+  }
+
   @Test func `a job costs six calls to Vast, and a list for each half second that something changes`() async throws {
     let rig = try await Rig(settings: ["--boot", "1", "--ssh-delay", "0.5"])
     // The idle poll is not the job's.

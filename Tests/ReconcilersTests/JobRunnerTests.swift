@@ -153,12 +153,65 @@ import Testing
     _ = try world.data.jobDirectory(id)
     let partial = ResultsFile.partialPath(for: world.data.resultsPath(id))
     try world.folder.write([1, 2, 3], to: partial)
+    world.shell.change { $0.answers["collect"] = RemoteResult(exitCode: 75) }
     _ = try await world.turn {
       world.bootAll()
       return try world.job(id).state.isFinal
     }
     #expect(try world.job(id).failure?.code == "results_lost")
     #expect(access(partial, F_OK) != 0)
+  }
+
+  @Test func `results that are refused here are set aside, and the failure says where`() async throws {
+    let world = try World()
+    let id = try await world.submit()
+    _ = try world.data.jobDirectory(id)
+    let path = world.data.resultsPath(id)
+    // The scripted machine leaves as it is what it was to write: no archive.
+    try world.folder.write([1, 2, 3], to: ResultsFile.partialPath(for: path))
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    let job = try world.job(id)
+    #expect(job.state == .failed && job.results == nil)
+    #expect(job.failure?.code == "results_lost")
+    #expect(job.failure?.detail.contains("jobs/\(id)/results.tar.gz.refused") == true)
+    #expect(access(path + ".refused", F_OK) == 0)
+    #expect(access(path, F_OK) != 0 && access(ResultsFile.partialPath(for: path), F_OK) != 0)
+  }
+
+  @Test func `inputs that no tar unpacks end the job at its first machine`() async throws {
+    let world = try World()
+    world.shell.change {
+      $0.answers["receiveInputs"] = RemoteResult(exitCode: 65, standardError: Array("tar: no".utf8))
+    }
+    let id = try await world.submit { $0.inputUploadID = ID(at: world.now) }
+    let ended = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    let job = try world.job(id)
+    #expect(ended)
+    #expect(job.state == .failed && job.failure?.code == "bad_inputs")
+    #expect(job.failure?.detail.contains("tar: no") == true)
+    #expect(job.attempt == 1 && world.market.count(.create) == 1)
+    #expect(world.market.snapshot.instances.isEmpty)
+  }
+
+  @Test(arguments: ["follow", "collect"])
+  func `a job that deletes its own folder is told so`(verb: String) async throws {
+    let world = try World()
+    world.shell.change { $0.answers[verb] = RemoteResult(exitCode: 66) }
+    let id = try await world.submit()
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state.isFinal
+    }
+    let failure = try world.job(id).failure
+    #expect(failure?.code == (verb == "follow" ? "workspace_gone" : "results_lost"))
+    #expect(failure?.detail.contains("no longer has the job's folder") == true)
+    #expect(world.market.snapshot.instances.isEmpty)
   }
 
   @Test func `a machine that does not start is destroyed and the next one is tried, up to the bound`() async throws {

@@ -15,8 +15,8 @@ enum MachineKind: String, CaseIterable, Sendable, CustomStringConvertible {
   /// Those that this system can play; busybox is not everywhere.
   static var present: [MachineKind] { allCases.filter { $0.program.map { access($0, X_OK) == 0 } ?? true } }
 
-  /// busybox's tar has no list of what to leave out.
-  var canLeaveOut: Bool { self != .busybox }
+  /// busybox's `find` cannot look at a path that is longer than a system call takes.
+  var namesLongPaths: Bool { self != .busybox }
 
   private var program: String? {
     switch self {
@@ -34,7 +34,8 @@ enum MachineKind: String, CaseIterable, Sendable, CustomStringConvertible {
       ? ["sh"]
       : [
         "sh", "awk", "cat", "cp", "cut", "date", "df", "dd", "env", "find", "grep", "gzip", "head", "kill", "ln", "ls",
-        "mkdir", "mv", "printf", "ps", "rm", "sed", "setsid", "sleep", "sort", "stat", "tail", "tar", "touch", "tr",
+        "mkdir", "mv", "printf", "ps", "readlink", "rm", "sed", "setsid", "sleep", "sort", "stat", "tail", "tar",
+        "touch", "tr",
         "wc",
       ]
     for name in names { symlink(program, folder + "/" + name) }

@@ -50,13 +50,11 @@ struct RemoteWorkspaceTests {
       workspace.collect(outputs: ["output/", "job_output.log", "nothing/here", "ma?e"]))
     #expect(collected.exitCode == 0)
     #expect(
-      RemoteWorkspace.missingOutputs(in: collected.standardError) == ["nothing/here"]
-        + (kind.canLeaveOut ? ["output/link"] : []))
+      RemoteWorkspace.missingOutputs(in: collected.standardError) == ["nothing/here", "output/link"])
     let listing = try await bench.world.run(
       "mkdir ~/back && cd ~/back && tar -xzf - && find . | sort && cat job_output.log",
       input: .bytes(collected.standardOutput))
-    let link = kind.canLeaveOut ? "" : "./output/link\n"
-    let names = "./job_output.log\n./made\n./output\n\(link)./output/plot\n"
+    let names = "./job_output.log\n./made\n./output\n./output/plot\n"
     #expect(listing.outputText == ".\n" + names + expected)
   }
 
@@ -79,6 +77,21 @@ struct RemoteWorkspaceTests {
     try await bench.run(bench.workspace.install(environment: [:], setup: nil, command: "echo again"))
     #expect(try await bench.status(bench.workspace.launch()).state == .ended(exitCode: 0))
     #expect(try await bench.log().bytes == Array("ran\n".utf8))
+  }
+
+  @Test(arguments: MachineKind.present)
+  func `a command that at once deletes its folder has been started, and following it says that it is gone`(
+    kind: MachineKind
+  ) async throws {
+    let bench = try await Bench(kind)
+    _ = try await bench.status(bench.workspace.prepare())
+    try await bench.run(bench.workspace.install(environment: [:], setup: nil, command: "rm -rf .vastd"))
+    var launch = bench.workspace.launch()
+    // So that it is gone before the first look.
+    launch.script = launch.script.replacing("i=0\n", with: "i=0; sleep 0.5\n")
+    #expect(try await bench.status(launch).hasFolder == false)
+    let followed = try await bench.run(bench.workspace.follow(from: 0))
+    #expect(followed.exitCode == RemoteWorkspace.Refusal.notPrepared.rawValue)
   }
 
   @Test(arguments: MachineKind.present)
@@ -233,6 +246,22 @@ struct RemoteWorkspaceTests {
     #expect(full.exitCode == RemoteWorkspace.Refusal.diskFull.rawValue)
   }
 
+  @Test func `inputs that find no room are the disk's fault, and not their own`() async throws {
+    let bench = try await Bench()
+    _ = try await bench.status(bench.workspace.prepare())
+    let archive = try await bench.world.run("mkdir ~/in && cd ~/in && echo one >b && tar -czf - b").standardOutput
+    var receive = bench.workspace.receiveInputs()
+    // A disk where nothing can be written any more.
+    receive.script = receive.script.replacing("umask 022", with: "head() { return 1; }; tar() { return 2; }; umask 022")
+    #expect(try await bench.run(receive, input: .bytes(archive)).exitCode == RemoteWorkspace.Refusal.diskFull.rawValue)
+    receive.script = receive.script.replacing(
+      "head() { return 1; }; tar() { return 2; }", with: "tar() { return 137; }")
+    #expect(
+      try await bench.run(receive, input: .bytes(archive)).exitCode == RemoteWorkspace.Refusal.inputOutput.rawValue)
+    #expect(try await bench.run(bench.workspace.receiveInputs(), input: .bytes(archive)).exitCode == 0)
+    #expect(try await bench.world.run("ls ~/\(bench.workspace.folder)/.vastd").outputText == "attempt\ninputs\n")
+  }
+
   @Test func `a newer attempt wipes an older one, and an older one is refused`() async throws {
     let bench = try await Bench(attempt: 2)
     let started = try await bench.start("echo old >left; sleep 300")
@@ -290,7 +319,7 @@ struct RemoteWorkspaceTests {
     #expect(stat(bench.folder + "/.vastd", &status) == 0 && status.st_mode & 0o777 == 0o700)
   }
 
-  @Test(arguments: MachineKind.present.filter(\.canLeaveOut))
+  @Test(arguments: MachineKind.present)
   func `what would spoil the archive is left out and named, and the rest comes home`(kind: MachineKind) async throws {
     let bench = try await Bench(kind)
     try await bench.start(
@@ -307,6 +336,98 @@ struct RemoteWorkspaceTests {
     let listing = try await bench.world.run("tar -tzf - | sort", input: .bytes(collected.standardOutput))
     #expect(
       listing.outputText == "job_output.log\nout/\nout/deep/\nout/deep/er/\nout/deep/er/fine\nout/latest\nout/ok\n")
+  }
+
+  @Test(arguments: MachineKind.present)
+  func `a name that no archive of ours may have is left out and named on one line`(kind: MachineKind) async throws {
+    let bench = try await Bench(kind)
+    try await bench.start(
+      #"""
+      mkdir out; cd out; echo 1 >ok; echo 2 >"$(printf 'a\nvastd-missing b')"; echo 3 >"$(printf 'tab\there')"
+      echo 4 >"$(printf 'esc\033[2J')"; mkdir "$(printf 'bad\001')"; echo 5 >"$(printf 'bad\001')/in"
+      ln -s "$(printf 'a\nb')" sly; echo 6 >'back\slash'; echo 7 >ä; mkdir set; echo 8 >set/in; chmod 4755 set
+      l=$(printf '%0250d' 0); i=0; while [ $i -lt 17 ]; do mkdir $l; cd $l; i=$((i + 1)); done; echo 9 >deep
+      """#)
+    _ = try await bench.log()
+    let collected = try await bench.run(bench.workspace.collect(outputs: ["out/"]))
+    #expect(collected.exitCode == 0, "\(collected.errorText)")
+    let missing = RemoteWorkspace.missingOutputs(in: collected.standardError).sorted()
+    let named = [
+      #"out/a\nvastd-missing b"#, #"out/bad\x01"#, #"out/esc\x1b[2J"#, "out/set", "out/sly", #"out/tab\there"#,
+    ]
+    let long = missing.filter { $0.hasPrefix("out/0000") }
+    #expect(missing.filter { !$0.hasPrefix("out/0000") } == named)
+    #expect(long.count == (kind.namesLongPaths ? 1 : 0), "the first folder, and not again what lies in it")
+    let listing = try await bench.world.run(
+      "mkdir ~/back && cd ~/back && tar -xzf - && cd out && cat ok 'back\\slash' ä set/in && ls | grep -vc 000",
+      input: .bytes(collected.standardOutput))
+    #expect(listing.outputText == "1\n6\n7\n8\n4\n")
+  }
+
+  /// GNU tar writes a second mention of a file as a hard link to itself, which is refused here where it is a link's.
+  @Test(arguments: MachineKind.present)
+  func `outputs may repeat and overlap, also through links, and all of them come home`(kind: MachineKind) async throws {
+    let layout =
+      "mkdir -p o/s3; echo 3 >o/s3/m.pt; ln -s s3 o/latest; ln -s s3/m.pt o/best; ln -s gone out; echo -n >f;"
+    let whole = "o/\no/best\no/latest\no/s3/\no/s3/m.pt\n"
+    for (command, outputs, expected, missing) in [
+      ("", ["o/", "o/best", "./o", "o"], whole, []),
+      ("", ["o/latest/m.pt", "o/"], whole, []),
+      ("", ["o/*", "o/latest/*", "o/late*"], "o/best\no/latest\no/s3/\no/s3/m.pt\n", []),
+      ("", ["*", ".", "out/"], "checkpoints/\nf\n" + whole + "out\n", []),
+      ("", ["o/latest/m.pt"], "o/latest/m.pt\n", []),
+      ("", ["o/", "o/none"], whole, ["o/none"]),
+      // What the link leads to is in no output: the file was asked for, so the link gives way to it.
+      (
+        "mkdir far; echo 1 >far/x; ln -s ../far o/l;", ["o/", "o/l/x"],
+        "o/\no/best\no/l/x\no/latest\no/s3/\no/s3/m.pt\n", ["o/l"]
+      ),
+      ("ln -s $PWD/o/s3 o/l;", ["o/l/m.pt", "o/"], whole, ["o/l"]),
+    ] {
+      let bench = try await Bench(kind)
+      try await bench.start(layout + command)
+      _ = try await bench.log()
+      let collected = try await bench.run(bench.workspace.collect(outputs: outputs))
+      #expect(collected.exitCode == 0, "\(collected.errorText)")
+      #expect(RemoteWorkspace.missingOutputs(in: collected.standardError) == missing, "\(outputs)")
+      let listing = try await bench.world.run(
+        "cat >~/a.tgz; tar -tzf ~/a.tgz | grep -v job_output | sort; tar -tvzf ~/a.tgz | grep -c ' link to '",
+        input: .bytes(collected.standardOutput))
+      #expect(listing.outputText == expected + "0\n", "\(outputs)")
+    }
+  }
+
+  @Test(arguments: MachineKind.present)
+  func `names that look like options or expressions change nothing`(kind: MachineKind) async throws {
+    let bench = try await Bench(kind)
+    try await bench.start("echo 1 >./-delete; echo 1 >'loss - final.png'; : >'!'; : >'('; : >--; ln -s /etc/passwd abs")
+    _ = try await bench.log()
+    let collected = try await bench.run(bench.workspace.collect(outputs: ["*"]))
+    #expect(collected.exitCode == 0, "\(collected.errorText)")
+    #expect(RemoteWorkspace.missingOutputs(in: collected.standardError) == ["abs"])
+    let listing = try await bench.world.run("tar -tzf - | sort", input: .bytes(collected.standardOutput))
+    #expect(listing.outputText == "!\n(\n--\n-delete\ncheckpoints/\njob_output.log\nloss - final.png\n")
+  }
+
+  @Test func `a file that cannot be read is named, and the others come home`() async throws {
+    let bench = try await Bench()
+    try await bench.start("mkdir out; echo 1 >out/ok; echo 2 >out/bad")
+    _ = try await bench.log()
+    var collect = try bench.workspace.collect(outputs: ["out/"])
+    // It is gone between the listing and the packing.
+    collect.script = collect.script.replacing(
+      "exec 4>&1",
+      with: """
+        tar() {
+          if [ "$1" = -cf ]; then cat >"$d/l"; rm out/bad; command tar "$@" <"$d/l"; else command tar "$@"; fi
+        }
+        exec 4>&1
+        """)
+    let collected = try await bench.run(collect)
+    #expect(collected.exitCode == 0, "\(collected.errorText)")
+    #expect(RemoteWorkspace.missingOutputs(in: collected.standardError) == ["out/bad"])
+    let listing = try await bench.world.run("tar -tzf -", input: .bytes(collected.standardOutput))
+    #expect(listing.outputText == "job_output.log\nout/\nout/ok\n")
   }
 
   @Test func `the whole folder may be collected, without what is ours`() async throws {

@@ -26,6 +26,8 @@ package final class ScriptedShell: RemoteShell {
     package var cutFollows: [[UInt8]] = []
     /// What a renewal ends with.
     package var leaseExit: Int32 = 0
+    /// What a verb of `RemoteWorkspace` says instead, by its name.
+    package var answers: [String: RemoteResult] = [:]
     package var forgotten: [RemoteHost] = []
   }
 
@@ -58,6 +60,9 @@ package final class ScriptedShell: RemoteShell {
       return state.failures.isEmpty ? nil : state.failures.removeFirst()
     }
     if let failure { throw failure }
+    if let answer = snapshot.answers.first(where: { command.script.hasPrefix("# vastd \($0.key)\n") }) {
+      return answer.value
+    }
     switch Verb(command.script) {
     case .status: break
     case .lease:

@@ -84,9 +84,7 @@ extension JobDrive {
         job.endedAt = now
       }
     case .neverStarted:
-      let failure = Failure(
-        code: "workspace_gone", detail: "The machine no longer has the job's folder.", isRetryable: true)
-      return await giveUp(job, .failed, failure)
+      return await giveUp(job, .failed, .workspaceGone)
     case .silent(let span):
       return await tryElsewhere(
         job, remote,

@@ -88,14 +88,14 @@ struct RemoteJob: Sendable {
   @discardableResult
   private func expect(_ command: RemoteCommand, _ fault: String) async throws(RemoteJobError) -> RemoteResult {
     let result = try await run(command)
-    guard result.exitCode == 0 else { throw .failed(.odd(fault, result)) }
+    guard result.exitCode == 0 else { throw .odd(fault, result) }
     return result
   }
 
   private func status(of result: RemoteResult) throws(RemoteJobError) -> RemoteStatus {
     guard let status = RemoteStatus(printed: result.standardOutput) ?? RemoteStatus(printed: result.standardError)
     else {
-      throw .failed(.odd("its state could not be read", result))
+      throw .odd("its state could not be read", result)
     }
     return status
   }
@@ -242,14 +242,30 @@ struct RemoteJob: Sendable {
       unlink(partial)
       throw .broken(.unreachable(detail: "the results do not fit on our own disk, which has room for \(room) bytes"))
     }
-    guard result.exitCode == 0 else { throw .failed(.odd("the outputs could not be packed", result)) }
+    guard result.exitCode == 0 else { throw .odd("the outputs could not be packed", result) }
     let missing = RemoteWorkspace.missingOutputs(in: result.standardError).map(StatusMessage.display)
     do throws(ArtifactError) {
       let file = try await ResultsFile.commit(partial: partial, to: path)
       return Job.Results(sizeBytes: file.sizeBytes, sha256: file.sha256, missing: missing)
     } catch {
-      throw .failed(Failure(code: "unsafe_results", detail: "The outputs are refused: \(error)"))
+      throw .failed(
+        Failure(code: "unsafe_results", detail: "The outputs are refused: \(error).\(setAside(partial, error))"))
     }
+  }
+
+  /// What is refused is not thrown away: the machine is about to go, and a person may still want what it made. Kept beside
+  /// under a name that is never served, unopened. Nothing is said of it when it cannot be kept.
+  private func setAside(_ partial: String, _ refusal: ArtifactError) -> String {
+    if case .io = refusal { return "" }
+    do throws(ArtifactError) {
+      try ResultsFile.setAside(partial: partial, of: context.data.resultsPath(job.id))
+    } catch {
+      context.logger.error("refused results lost", metadata: ["job_id": "\(job.id)", "error": "\(error)"])
+      return ""
+    }
+    context.logger.warning("refused results kept", metadata: ["job_id": "\(job.id)", "error": "\(refusal)"])
+    return
+      " What came is kept, unopened and never served, as jobs/\(job.id)/results.tar.gz.refused in vastd's data directory."
   }
 
   private func collection(of outputs: [String]) throws(RemoteJobError) -> RemoteCommand {
@@ -308,6 +324,22 @@ enum RemoteJobError: Error, Sendable, Hashable {
       Failure(code: "local_storage", detail: "vastd could not write its own files: \(detail)", isRetryable: true))
   }
 
+  /// What a refusal of a verb means. Inputs that passed the check here and no tar unpacks are the next machine's trouble too.
+  fileprivate static func odd(_ fault: String, _ result: RemoteResult) -> RemoteJobError {
+    let said = StatusMessage.display(result.errorText)
+    switch RemoteWorkspace.Refusal(rawValue: result.exitCode) {
+    case .brokenInputs:
+      return .hopeless(Failure(code: "bad_inputs", detail: "The machine's tar could not unpack the inputs. \(said)"))
+    case .notPrepared: return .failed(.workspaceGone)
+    case .diskFull: return .failed(.diskFull(said))
+    default:
+      return .failed(
+        Failure(
+          code: "machine_unfit", detail: "On the machine \(fault) (exit code \(result.exitCode)). \(said)",
+          isRetryable: true))
+    }
+  }
+
   var failure: Failure {
     switch self {
     case .broken(.hostKeyChanged):
@@ -325,16 +357,6 @@ extension Failure {
     Failure(code: "disk_full", detail: "The machine's disk is full: \(detail)", isRetryable: true)
   }
 
-  fileprivate static func odd(_ fault: String, _ result: RemoteResult) -> Failure {
-    let said = StatusMessage.display(result.errorText)
-    switch RemoteWorkspace.Refusal(rawValue: result.exitCode) {
-    case .brokenInputs:
-      return Failure(code: "bad_inputs", detail: "The machine's tar could not unpack the inputs. \(said)")
-    case .diskFull: return .diskFull(said)
-    default: break
-    }
-    return Failure(
-      code: "machine_unfit", detail: "On the machine \(fault) (exit code \(result.exitCode)). \(said)",
-      isRetryable: true)
-  }
+  static let workspaceGone = Failure(
+    code: "workspace_gone", detail: "The machine no longer has the job's folder.", isRetryable: true)
 }

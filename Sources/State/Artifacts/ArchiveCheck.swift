@@ -5,8 +5,8 @@ import Glibc
 /// Reads a tar.gz to its end, without unpacking it anywhere, and says what it holds or why it is not taken.
 ///
 /// Uploads are checked before a machine is rented for them, results before they are offered: the machine that packed them is a
-/// stranger's. Memory is bounded whatever the archive claims (two buffers of 256 KiB and 8 bytes for each link); time goes with
-/// its unpacked size, so call it on a thread that may be busy that long (`offPool`), never in the cooperative pool.
+/// stranger's. Memory is bounded whatever the archive claims (two buffers of 256 KiB and some 20 bytes for each entry); time goes
+/// with its unpacked size, so call it on a thread that may be busy that long (`offPool`), never in the cooperative pool.
 package enum ArchiveCheck {
   package static func inspect(
     path: String, limits: ArchiveLimits = ArchiveLimits()

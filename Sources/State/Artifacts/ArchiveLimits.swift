@@ -12,6 +12,8 @@ package struct ArchiveLimits: Sendable, Hashable {
   package var ratioFreeBytes: Int64 = 100_000_000
   /// PATH_MAX of Linux: a longer name cannot be unpacked.
   package var nameBytes = 4096
+  /// NAME_MAX of every file system that Linux containers lie on.
+  package var partBytes = 255
   /// A job that wrote none of its outputs has results without entries; an upload without entries is a mistake.
   package var allowsEmpty = false
 

@@ -8,6 +8,7 @@ import Glibc
 ///     uploads/ID.tar.gz          what callers sent, checked
 ///     jobs/ID/output.log         the command's output as far as it was fetched
 ///     jobs/ID/results.tar.gz
+///     jobs/ID/results.tar.gz.refused   what came home and did not pass the check: kept for a person, never served
 ///     ssh/                       keys and known hosts
 ///     ballast                    room for the database when the disk is full, see `Ballast`
 ///     tmp/                       half-received uploads; whatever lies there at start is from before a crash

@@ -33,6 +33,11 @@ package enum ResultsFile {
     }
   }
 
+  /// Gives a partial file that `commit` refused a name under which nothing is served and no later fetch writes.
+  package static func setAside(partial: String, of final: String) throws(ArtifactError) {
+    try FileHandle.rename(partial, to: final + ".refused")
+  }
+
   private static func hash(_ file: FileHandle) throws(ArtifactError) -> (sha256: String, sizeBytes: Int64) {
     let hash = SHA256()
     var size: Int64 = 0

@@ -38,9 +38,14 @@ extension RemoteWorkspace {
         n=$d/unpack.$$
         mkdir "$n" || fail \(Refusal.inputOutput.rawValue) "cannot make $n"
         tar -xzof - -C "$n" || {
+          e=$?; w=0
           room
-          rm -rf "$n"
-          [ "$f" -ge \(Self.fullBelowBytes) ] || fail \(Refusal.diskFull.rawValue) 'the inputs fill the disk'
+          # On a full disk nothing else can be written either; a megabyte, since tar leaves what a last small file did not need.
+          { head -c 1048576 /dev/zero >"$d/room" && [ "$(stat -c %s "$d/room")" = 1048576 ]; } 2>/dev/null || w=1
+          rm -rf "$n" "$d/room"
+          [ "$f" -lt 0 ] || [ "$f" -ge \(Self.fullBelowBytes) ] || w=1
+          [ $w = 0 ] || fail \(Refusal.diskFull.rawValue) 'the disk is full: the inputs do not fit'
+          [ $e -lt 126 ] || fail \(Refusal.inputOutput.rawValue) "tar ended with $e"
           fail \(Refusal.brokenInputs.rawValue) 'the inputs cannot be unpacked'
         }
         for f in "$n"/* "$n"/.[!.]* "$n"/..?*; do

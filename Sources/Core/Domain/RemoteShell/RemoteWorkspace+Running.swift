@@ -13,8 +13,9 @@ extension RemoteWorkspace {
           setsid -f sh "$d/run.sh" </dev/null >/dev/null 2>"$d/launch_errors" \\
             || { setsid sh "$d/run.sh" </dev/null >/dev/null 2>"$d/launch_errors" & }
           i=0
-          while [ ! -e "$d/pid" ] && [ $i -lt 500 ]; do i=$((i + 1)); sleep 0.01; done
-          [ -e "$d/pid" ] || { cat "$d/launch_errors" >&2; fail \(Refusal.inputOutput.rawValue) 'it did not start'; }
+          # What is gone with run.sh was deleted by the command, which began then, and must not begin again elsewhere.
+          while [ ! -e "$d/pid" ] && [ -e "$d/run.sh" ] && [ $i -lt 500 ]; do i=$((i + 1)); sleep 0.01; done
+          [ -e "$d/pid" ] || [ ! -e "$d/run.sh" ] || { cat "$d/launch_errors" >&2; fail \(Refusal.inputOutput.rawValue) 'it did not start'; }
         fi
         report
 

@@ -41,9 +41,9 @@ package struct RemoteWorkspace: Sendable, Hashable {
 
   /// Exit statuses of the verbs, beside 0. None is one that a shell uses itself.
   package enum Refusal: Int32, Sendable, Hashable {
-    /// The inputs did not arrive whole: send them again.
+    /// tar cannot unpack the inputs, and neither the disk nor its own death is the reason.
     case brokenInputs = 65
-    /// `launch` before `install`, or a verb before `prepare`.
+    /// `launch` before `install`, or a verb before `prepare`; later, that the folder was deleted.
     case notPrepared = 66
     /// No GPU, or a driver that does not answer.
     case noGPU = 69
