@@ -47,7 +47,7 @@ def one_job(rig, failpoints=None, again=None, seconds=60):
 
     def start():
         more = {"VASTD_FAILPOINTS": arms.pop(0)} if arms else {}
-        vastd.start(VASTD_FAILPOINTS_RECORD=rig.folder + "/passed", **more)
+        vastd.start(VASTD_FAILPOINTS_RECORD=f"{rig.folder}/passed-{vastd.starts + 1}", **more)
 
     start()
     upload = None
@@ -83,40 +83,39 @@ def one_job(rig, failpoints=None, again=None, seconds=60):
     raise RuntimeError(f"{job.id} does not end: {vastd.job(job.id) if job.id else 'not even accepted'}")
 
 
-def passed(rig):
-    counts = collections.Counter()
-    with open(rig.folder + "/passed") as file:
-        for line in file:
-            place, _ = line.split()
-            counts[place] += 1
-    return counts
+def passed(rig, life):
+    """What vastd passed in its first life, or in its second: place and ordinal."""
+    try:
+        with open(f"{rig.folder}/passed-{life}") as file:
+            return [line.split()[0:2] for line in file]
+    except FileNotFoundError:
+        return []
 
 
 def run(build, case):
-    """The violations of one case, and whether its fault hit."""
+    """The violations of one case, whether its fault hit, and whether the second death did."""
     rig = Rig(build)
     violations = []
-    hit = False
+    hit = hit_again = False
     try:
         again = f"store.commit.before@{case.again}=kill" if case.again else None
         job, deaths = one_job(rig, f"{case.place}@{case.ordinal}={case.action}", again)
-        with open(rig.folder + "/passed") as file:
-            lines = file.read().splitlines()
-        hit = f"{case.place} {case.ordinal}" in lines
+        hit = [case.place, str(case.ordinal)] in passed(rig, 1)
+        hit_again = case.again is not None and ["store.commit.before", str(case.again)] in passed(rig, 2)
         # What is still armed must not hit the checker's own calls.
         rig.vastd.kill()
         rig.vastd.start()
         rig.vastd.wait_until_ready()
         violations = list(checker.check(rig, [job]))
-        if case.action == "kill" and hit and deaths == 0:
-            violations.append("the failpoint was passed and vastd lived")
+        if deaths != (case.action == "kill" and hit) + hit_again:
+            violations.append(f"vastd died {deaths} times; hit: {hit}, during recovery: {hit_again}")
         if rig.vastd.stop() != 0:
             violations.append("vastd did not end with 0")
     except Exception as error:
         violations.append(f"{type(error).__name__}: {error}")
     finally:
         rig.close(keep=bool(violations))
-    return case, hit, [f"{violation} [{rig.folder}]" for violation in violations]
+    return case, hit, hit_again, [f"{violation} [{rig.folder}]" for violation in violations]
 
 
 def cases(counts, seed):
@@ -138,7 +137,7 @@ def main(build, seed, limit, workers):
     try:
         job, _ = one_job(rig)
         broken = list(checker.check(rig, [job]))
-        counts = passed(rig)
+        counts = collections.Counter(place for place, _ in passed(rig, 1))
         rig.vastd.stop()
     finally:
         rig.close()
@@ -158,11 +157,12 @@ def main(build, seed, limit, workers):
         # Each place at least once, then as many as fit.
         first = list({case.place: case for case in reversed(chosen)}.values())
         chosen = (first + [case for case in chosen if case not in first])[: max(limit, len(first))]
-    failed, hits, hit_places = [], 0, set()
+    failed, hits, second_deaths, hit_places = [], 0, 0, set()
     started = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for number, (case, hit, violations) in enumerate(pool.map(lambda case: run(build, case), chosen), 1):
+        for number, (case, hit, hit_again, violations) in enumerate(pool.map(lambda case: run(build, case), chosen), 1):
             hits += hit
+            second_deaths += hit_again
             if hit:
                 hit_places.add(case.place)
             for violation in violations:
@@ -174,6 +174,7 @@ def main(build, seed, limit, workers):
     for place in sorted(unhit):
         print(f"  never hit: {place}")
     print(
-        f"points: {len(chosen)} runs, {hits} faults hit in {len(hit_places)} of {len(counts)} places, "
+        f"points: {len(chosen)} runs, {hits} faults hit in {len(hit_places)} of {len(counts)} places, {second_deaths} second "
+        f"deaths during recovery, "
         f"{len(failed)} violations, {time.monotonic() - started:.0f} s", flush=True)
     return not failed and not missing and not unhit

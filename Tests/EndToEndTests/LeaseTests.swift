@@ -44,8 +44,9 @@ import Testing
 
   @Test func `while vastd watches, a job outlives many leases`() async throws {
     let rig = try await Rig()
-    try await rig.startVastd(["VASTD_LEASE_S": "3"])
-    let id = try await rig.submit(#"{"command": "for i in 1 2 3 4 5 6; do sleep 2; echo $i; done"}"#)
+    // Long enough that a machine under load, which may stall for seconds, does not miss all renewals of one.
+    try await rig.startVastd(["VASTD_LEASE_S": "8"])
+    let id = try await rig.submit(#"{"command": "for i in 1 2 3 4 5 6; do sleep 4; echo $i; done"}"#)
     try await rig.begun(id)
     let job = try await rig.ended(id)
     #expect(job.text("state") == "succeeded", "\(job.bodyText)")

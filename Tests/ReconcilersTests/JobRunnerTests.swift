@@ -167,8 +167,8 @@ import Testing
     let id = try await world.submit()
     _ = try world.data.jobDirectory(id)
     let path = world.data.resultsPath(id)
-    // The scripted machine leaves as it is what it was to write: no archive.
-    try world.folder.write([1, 2, 3], to: ResultsFile.partialPath(for: path))
+    // No archive.
+    world.shell.change { $0.fileOutput = [1, 2, 3] }
     _ = try await world.turn {
       world.bootAll()
       return try world.job(id).state.isFinal

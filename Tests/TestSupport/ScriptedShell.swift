@@ -1,4 +1,5 @@
 package import Domain
+import Glibc
 import Locking
 
 /// A remote shell whose machine is a few words of state: enough for the loops, no process and no network.
@@ -26,6 +27,8 @@ package final class ScriptedShell: RemoteShell {
     package var cutFollows: [[UInt8]] = []
     /// What a renewal ends with.
     package var leaseExit: Int32 = 0
+    /// What a command writes whose output goes to a file.
+    package var fileOutput: [UInt8]?
     /// What a verb of `RemoteWorkspace` says instead, by its name.
     package var answers: [String: RemoteResult] = [:]
     package var forgotten: [RemoteHost] = []
@@ -60,6 +63,10 @@ package final class ScriptedShell: RemoteShell {
       return state.failures.isEmpty ? nil : state.failures.removeFirst()
     }
     if let failure { throw failure }
+    if case .file(let path, _) = command.output, let bytes = snapshot.fileOutput, let file = fopen(path, "w") {
+      fwrite(bytes, 1, bytes.count, file)
+      fclose(file)
+    }
     if let answer = snapshot.answers.first(where: { command.script.hasPrefix("# vastd \($0.key)\n") }) {
       return answer.value
     }

@@ -71,8 +71,11 @@ package struct DataDirectory: Sendable {
   /// Logs may use half of what uploads leave, so that a job's output is still there when uploads are refused.
   package var hasRoomForLogs: Bool { freeBytes().map { $0 > reserveBytes / 2 } ?? true }
 
-  /// How large an archive of results may become.
-  package var roomForResults: Int64 { freeBytes().map { max(0, $0 - reserveBytes / 2) } ?? .max }
+  /// How large an archive of results may become: it leaves what logs leave, and a small one fits as long as half of the rest
+  /// does not.
+  package var roomForResults: Int64 {
+    freeBytes().map { max($0 - reserveBytes / 2, min($0 / 2, 8 << 20)) } ?? .max
+  }
 
   /// Removes the half-received files of a run that was killed, and says how many. Only before requests are
   /// taken, and once the database is open: its lock says that no other daemon works here.

@@ -1,7 +1,8 @@
 extension RemoteWorkspace {
   /// Makes the folder and prints the status. An older attempt found here is killed and wiped; a newer one is left alone.
   ///
-  /// Refuses with `.diskFull` when less is free than asked for, unless the inputs are there or the command was started, with `.missingTool` on an image that cannot do the rest.
+  /// Refuses with `.diskFull` when less is free than asked for, unless the inputs are there or the command was started; with
+  /// `.missingTool` on an image that cannot do the rest.
   package func prepare(minimumFreeBytes: Int64 = 0) -> RemoteCommand {
     RemoteCommand(
       script: head("prepare") + """
@@ -21,7 +22,8 @@ extension RemoteWorkspace {
         [ -n "$a" ] || { echo \(attempt) >"$d/attempt.$$" && mv -f "$d/attempt.$$" "$d/attempt"; } \\
           || fail \(Refusal.inputOutput.rawValue) "cannot write in $d"
         report
-        [ $st != not_started ] || [ -e "$d/inputs" ] || [ "$f" -lt 0 ] || [ "$f" -ge \(minimumFreeBytes) ] || fail \(Refusal.diskFull.rawValue) "$f bytes are free"
+        [ $st != not_started ] || [ -e "$d/inputs" ] || [ "$f" -lt 0 ] || [ "$f" -ge \(minimumFreeBytes) ] \\
+          || fail \(Refusal.diskFull.rawValue) "$f bytes are free"
 
         """, timeout: .seconds(60))
   }
