@@ -55,6 +55,14 @@ import Testing
     #expect(follows.last?.contains("o=0;") == true, "the second machine's log is read from its beginning")
   }
 
+  @Test func `a connection that breaks does not end a silence`() async throws {
+    let world = try world()
+    world.shell.change { $0.cutFollows = [[], [], nil, [], []] }
+    let id = try await world.submit { $0.idleTimeout = .seconds(60) }
+    let job = try await finish(world, id, says: "two\n")
+    expectNextMachine(job, after: "idle_timeout", in: world)
+  }
+
   @Test func `a command that says a byte now and then is not silent`() async throws {
     let world = try world()
     world.shell.change { $0.cutFollows = [[], [], [], [46], [], [], [], [46], [], [], []] }

@@ -23,8 +23,9 @@ package final class ScriptedShell: RemoteShell {
     package var isNewOnEachMachine = false
     package var prepared: Set<RemoteHost> = []
     package var freeBytes: Int64 = 1_000_000_000
-    /// What the next follows come to while the command runs on: these bytes, then their time is over.
-    package var cutFollows: [[UInt8]] = []
+    /// What the next follows come to while the command runs on: these bytes, then their time is over; or, for nil, the
+    /// connection breaks.
+    package var cutFollows: [[UInt8]?] = []
     /// What a renewal ends with.
     package var leaseExit: Int32 = 0
     /// What a command writes whose output goes to a file.
@@ -87,10 +88,12 @@ package final class ScriptedShell: RemoteShell {
         state.command = state.endsAs ?? Self.running
       }
     case .follow:
-      let cut = state.withLock { state in
-        state.command == Self.running && !state.cutFollows.isEmpty ? state.cutFollows.removeFirst() : nil
+      let cut = state.withLock { state -> [UInt8]?? in
+        guard state.command == Self.running, !state.cutFollows.isEmpty else { return nil }
+        return .some(state.cutFollows.removeFirst())
       }
       if let cut {
+        guard let cut else { throw .unreachable(detail: "scripted break") }
         if case .pieces(let sink) = command.output, !cut.isEmpty { _ = await sink(cut) }
         throw .timedOut
       }

@@ -23,6 +23,8 @@ struct RemoteJob: Sendable {
   let context: JobContext
   let workspace: RemoteWorkspace
   private let contact = Locked<Timestamp?>(nil)
+  /// Looks in a row that brought no byte; a connection that breaks in between does not end the silence.
+  private let silentLooks = Locked(0)
   /// There was no room for a piece of the log: what follows it is dropped too, so that the file has no hole.
   private let isDropping = Locked(false)
 
@@ -113,12 +115,15 @@ struct RemoteJob: Sendable {
     let enough = look.flatMap { look in idleTimeout.map { Int(($0.inSeconds / look.inSeconds).rounded(.up)) } } ?? 0
     isDropping.withLock { $0 = false }
     var position = try localSize() - logStart
-    var silentLooks = 0
     while true {
       let (status, count) = try await followLog(from: position, cutAfter: look)
       position += count
       // A look may end before its first byte has come over a slow line: what the machine's own log holds counts as well.
-      silentLooks = count == 0 && status.logBytes <= position ? silentLooks + 1 : 0
+      let isSilent = count == 0 && status.logBytes <= position
+      let looks = silentLooks.withLock { looks in
+        looks = isSilent ? looks + 1 : 0
+        return looks
+      }
       guard status.hasFolder else { return .neverStarted }
       switch status.state {
       case .ended(let code):
@@ -126,7 +131,7 @@ struct RemoteJob: Sendable {
       case .vanished: return status.isDiskFull ? .diskFull : .vanished
       case .notStarted: return .neverStarted
       case .running:
-        if let idleTimeout, silentLooks >= enough { return .silent(idleTimeout) }
+        if let idleTimeout, looks >= enough { return .silent(idleTimeout) }
       }
     }
   }

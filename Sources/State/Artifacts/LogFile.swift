@@ -50,12 +50,12 @@ package final class LogFile: Sendable {
   /// Adds to the end. Throws `tooLarge` when only a part fitted below the limit, `storageFull` when the disk took only a part;
   /// `size` tells in both cases what is in the file.
   package func append(_ bytes: [UInt8]) throws(ArtifactError) {
+    // Outside of the lock: a look at a disk may take its time.
+    let mustLook = state.withLock { $0.unwatched < Int64(bytes.count) }
+    if mustLook, !hasRoom() { throw .storageFull }
     try state.withLock { (state: inout State) throws(ArtifactError) in
       guard let file = state.file else { throw .io(detail: "the log was closed") }
-      if state.unwatched < Int64(bytes.count) {
-        guard hasRoom() else { throw .storageFull }
-        state.unwatched = max(Self.lookEvery, Int64(bytes.count))
-      }
+      if mustLook { state.unwatched = max(Self.lookEvery, Int64(bytes.count)) }
       state.unwatched -= Int64(bytes.count)
       let room = max(0, limitBytes - state.size)
       let fitting = bytes.prefix(Int(min(Int64(bytes.count), room)))
