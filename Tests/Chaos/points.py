@@ -154,8 +154,8 @@ def main(build, seed, limit, workers):
                for place, count in counts.items()}
     chosen = cases(bounded, seed)
     if limit:
-        # Each place at least once, then as many as fit.
-        first = list({case.place: case for case in reversed(chosen)}.values())
+        # Each place at least once, at its first passing, which every run reaches; then as many as fit.
+        first = [case for case in chosen if case.ordinal == 1 and case.action == "kill" and case.again is None]
         chosen = (first + [case for case in chosen if case not in first])[: max(limit, len(first))]
     failed, hits, second_deaths, hit_places = [], 0, 0, set()
     started = time.monotonic()
