@@ -49,11 +49,14 @@ import Testing
 
   @Test func `an order of unknown outcome is given up only after two lists and the settling time`() throws {
     let row = try instance(.orderSent) { $0.marketID = nil }
-    #expect(step(row, [], after: .seconds(200)) == .noteAbsence, "one list proves nothing, however late")
+    let stranger = seen { $0.label = "somebody else's" }
+    #expect(step(row, [stranger], after: .seconds(300)) == .noteAbsence, "one list proves nothing, however late")
     var again = row
     again.absences = 1
-    #expect(step(again, [], after: .seconds(89)) == .noteAbsence)
-    #expect(step(again, [], after: .seconds(90)) == .giveUpSearching)
+    #expect(step(again, [stranger], after: .seconds(89)) == .noteAbsence)
+    #expect(step(again, [stranger], after: .seconds(90)) == .giveUpSearching)
+    #expect(step(again, [], after: .seconds(269)) == .noteAbsence, "an empty list may be a broken one")
+    #expect(step(again, [], after: .seconds(270)) == .giveUpSearching)
     #expect(step(again, nil, after: .seconds(200)) == .wait, "no list is no information")
   }
 

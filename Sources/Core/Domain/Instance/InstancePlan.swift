@@ -22,6 +22,9 @@ package struct InstanceSettings: Sendable {
   /// How long after the order complete lists must lack a rental of unknown outcome (`VASTD_SETTLE_S`). Creations show up
   /// within seconds; an answer can be a minute late.
   package var settlingTime = Duration.seconds(90)
+  /// How many times as long when those lists have no row at all. A list that was empty for every caller made others rent again
+  /// and again; who has nothing else in the account waits four and a half minutes for the next try, once in a great while.
+  package static let emptyListFactor = 3
   /// An instance that nobody asked to go must be missing this long before it is looked for by a direct read.
   package var absenceGrace = Duration.seconds(60)
   /// A destroy that was accepted and not done is asked for again after this long.
@@ -99,7 +102,9 @@ private struct Planner {
     let unknownSince = max(orderedAt, watchedSince ?? orderedAt)
     // The same list twice is one witness.
     if instance.absences > 0, observation.startedAt <= instance.absentSince ?? orderedAt { return .wait }
-    let isSettled = observation.startedAt - unknownSince >= settings.settlingTime
+    // An empty list says the least: it is what a provider shows whose list is broken.
+    let needed = settings.settlingTime * (observation.instances.isEmpty ? InstanceSettings.emptyListFactor : 1)
+    let isSettled = observation.startedAt - unknownSince >= needed
     return isSettled && instance.absences >= 1 ? .giveUpSearching : .noteAbsence
   }
 
