@@ -64,10 +64,10 @@ import Testing
     let row = try instance(.orderSent) { row in
       row.marketID = nil
       row.absences = 1
-      row.absentSince = start + .seconds(200)
+      row.absentSince = start + .seconds(300)
     }
-    #expect(step(row, [], after: .seconds(200)) == .wait)
-    #expect(step(row, [], after: .seconds(202)) == .giveUpSearching)
+    #expect(step(row, [], after: .seconds(300)) == .wait)
+    #expect(step(row, [], after: .seconds(302)) == .giveUpSearching)
   }
 
   @Test func `a destroy that came to nothing is asked for again, though lists hide the machine`() throws {
