@@ -55,6 +55,28 @@ import Testing
     #expect(follows.last?.contains("o=0;") == true, "the second machine's log is read from its beginning")
   }
 
+  @Test func `what a command writes between the last look and its end is fetched too`() async throws {
+    let world = try world()
+    world.shell.change { shell in
+      shell.cutFollows = [Array("one\n".utf8)]
+      let line =
+        "vastd-status state=ended pid=7 code=0 prepared=1 inputs=1 installed=1 setup_failed=0 log=8 idle=0 free=1000000000\n"
+      shell.answers["status"] = RemoteResult(exitCode: 0, standardOutput: Array(line.utf8))
+    }
+    let id = try await world.submit { $0.idleTimeout = .seconds(60) }
+    _ = await world.turn(rounds: 100) {
+      world.bootAll()
+      return world.shell.snapshot.scripts.count(where: { $0.contains("# vastd follow") }) == 2
+    }
+    world.shell.change { shell in
+      shell.log = Array("two\n".utf8)
+      shell.command = .ended(exitCode: 0)
+    }
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    #expect(try world.job(id).exitCode == 0)
+    #expect(try text(of: world.data.logPath(id)) == "one\ntwo\n")
+  }
+
   @Test func `a connection that breaks does not end a silence`() async throws {
     let world = try world()
     world.shell.change { $0.cutFollows = [[], [], nil, [], []] }

@@ -116,8 +116,10 @@ struct RemoteJob: Sendable {
     isDropping.withLock { $0 = false }
     var position = try localSize() - logStart
     while true {
-      let (status, count) = try await followLog(from: position, cutAfter: look)
+      let (status, count, isCut) = try await followLog(from: position, cutAfter: look)
       position += count
+      // It ended between the look and the question how it stands: what it wrote last is still to be fetched.
+      if isCut, !status.isRunning, status.logBytes > position { continue }
       // A look may end before its first byte has come over a slow line: what the machine's own log holds counts as well.
       let isSilent = count == 0 && status.logBytes <= position
       let looks = silentLooks.withLock { looks in
@@ -146,10 +148,10 @@ struct RemoteJob: Sendable {
   }
 
   /// Copies output from a byte of the machine's log on until the command has ended, or until `cutAfter` has passed; the
-  /// state then, and how many bytes came.
+  /// state then, how many bytes came, and whether there may be more of an ended command's.
   private func followLog(
     from position: Int64, cutAfter: Duration?
-  ) async throws(RemoteJobError) -> (status: RemoteStatus, count: Int64) {
+  ) async throws(RemoteJobError) -> (status: RemoteStatus, count: Int64, isCut: Bool) {
     let log = try openLog()
     defer { log.close() }
     let fault = Locked<ArtifactError?>(nil)
@@ -179,11 +181,11 @@ struct RemoteJob: Sendable {
     do throws(RemoteJobError) {
       let result = try await run(command)
       if let fault = fault.withLock({ $0 }) { throw RemoteJobError.local("\(fault)") }
-      return (try status(of: result), count.withLock { $0 })
+      return (try status(of: result), count.withLock { $0 }, false)
     } catch {
       guard cutAfter != nil, case .broken(.timedOut) = error else { throw error }
       let status = try status(of: try await expect(workspace.status(), "its state could not be read"))
-      return (status, count.withLock { $0 })
+      return (status, count.withLock { $0 }, true)
     }
   }
 

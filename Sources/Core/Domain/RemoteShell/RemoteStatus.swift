@@ -20,6 +20,8 @@ package struct RemoteStatus: Sendable, Hashable {
   /// Nil where the machine does not say.
   package var freeBytes: Int64?
 
+  package var isRunning: Bool { if case .running = state { true } else { false } }
+
   package var isDiskFull: Bool { freeBytes.map { $0 < RemoteWorkspace.fullBelowBytes } ?? false }
 
   /// The last status line in what a verb printed, on stdout, or for `follow` on stderr; nil when there is none in order.
