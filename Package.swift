@@ -165,12 +165,24 @@ let package = Package(
     // Not a library but a process: the init of a simulated container.
     .target(name: "CInit", path: "Sources/SystemLibraries/CInit"),
 
+    // Not a library either: the hook through which a simulation gets Swift's tasks onto its one thread.
+    .target(name: "CExecutor", path: "Sources/SystemLibraries/CExecutor"),
+
     // Tests: one folder per target.
     .target(
       name: "TestSupport",
       dependencies: ["Domain", "Locking", "CSystem"],
       path: "Tests/TestSupport",
       swiftSettings: strict),
+    // The core on one thread, by the dice of a seed; `scripts/chaos seeds` runs it.
+    .executableTarget(
+      name: "simulate",
+      dependencies: [
+        "Domain", "FleetService", "Reconcilers", "Store", "SQLiteDriver", "Artifacts", "MarketplaceLayers", "Locking",
+        "TestSupport", "CExecutor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      path: "Tests/Simulation", swiftSettings: strict),
     .testTarget(
       name: "HTTPServerTests", dependencies: ["HTTPServer", "Locking", "CSystem", "TestSupport"],
       path: "Tests/HTTPServerTests", swiftSettings: strict),
@@ -182,7 +194,7 @@ let package = Package(
       ],
       path: "Tests/APITests", swiftSettings: strict),
     .testTarget(
-      name: "DomainTests", dependencies: ["Domain", "TestSupport"],
+      name: "DomainTests", dependencies: ["Domain", "Locking", "TestSupport"],
       path: "Tests/DomainTests", swiftSettings: strict),
     .testTarget(
       name: "FleetServiceTests",

@@ -1,4 +1,5 @@
 import Domain
+import Locking
 import TestSupport
 import Testing
 
@@ -103,5 +104,22 @@ import Testing
     #expect(lines.cost(until: start + .seconds(10 * 3600)).microdollars == 10_000 + 2 * 410_000 + 20_000)
     #expect(lines.cost(until: start + .seconds(1.5 * 3600)).microdollars == 10_000 + 205_000)
     #expect([BillingEvent]().cost(until: start) == .zero)
+  }
+
+  @Test func `ids drawn from a bound chance are the same again, and others are not`() {
+    let moment = Timestamp(seconds: 1_800_000_000)
+    func three() -> [ID<Job>] {
+      let counter = Locked<UInt64>(0)
+      let chance = Chance {
+        counter.withLock { count in
+          count &+= 0x9E37_79B9_7F4A_7C15
+          return count
+        }
+      }
+      return Chance.$present.withValue(chance) { (0..<3).map { _ in ID<Job>(at: moment) } }
+    }
+    #expect(three() == three())
+    #expect(Set(three()).count == 3)
+    #expect(ID<Job>(at: moment) != ID<Job>(at: moment))
   }
 }

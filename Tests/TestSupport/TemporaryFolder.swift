@@ -4,8 +4,8 @@ import Glibc
 package final class TemporaryFolder: Sendable {
   package let path: String
 
-  package init(_ name: String = "test") throws {
-    var template = Array("/tmp/vastd-\(name)-XXXXXX".utf8CString)
+  package init(_ name: String = "test", in parent: String = "/tmp") throws {
+    var template = Array("\(parent)/vastd-\(name)-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw Fault(what: "no temporary folder") }
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }

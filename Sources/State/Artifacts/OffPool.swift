@@ -6,7 +6,7 @@ func offPool<Result: Sendable>(
   _ body: @escaping @Sendable () throws(ArtifactError) -> Result
 ) async throws(ArtifactError) -> Result {
   let outcome: Swift.Result<Result, ArtifactError> = await withCheckedContinuation { continuation in
-    startThread(name: "vastd-files") {
+    BlockingWork.start(name: "vastd-files") {
       do throws(ArtifactError) {
         continuation.resume(returning: .success(try body()))
       } catch {

@@ -32,7 +32,11 @@ final class Writer: Sendable {
     self.queue = queue
     self.health = health
     self.committed = committed
-    startThread(name: "store-writer") { thread.run() }
+    if let elsewhere = BlockingWork.present {
+      queue.whenFilled = { elsewhere.schedule { thread.writeQueued() } }
+    } else {
+      startThread(name: "store-writer") { thread.run() }
+    }
   }
 
   deinit { queue.stop() }
@@ -148,11 +152,23 @@ private final class WriterThread: @unchecked Sendable {
 
   func run() {
     erase()
-    while let group = queue.next(atMost: Writer.largestGroup) {
-      var rest = group[...]
-      while !rest.isEmpty { write(&rest) }
-      if mustErase, queue.isEmpty { erase() }
-    }
+    while let group = queue.next(atMost: Writer.largestGroup) { write(group) }
+    finish()
+  }
+
+  /// The same without a thread to wait on: what is queued now. `queue` calls for it when there is something.
+  func writeQueued() {
+    while let group = queue.nextIfAny(atMost: Writer.largestGroup) { write(group) }
+    if queue.isToFinish { finish() }
+  }
+
+  private func write(_ group: [any PendingWrite]) {
+    var rest = group[...]
+    while !rest.isEmpty { write(&rest) }
+    if mustErase, queue.isEmpty { erase() }
+  }
+
+  private func finish() {
     erase()
     connection.close()
     queue.finishStopping()
@@ -236,6 +252,8 @@ private final class WriteQueue: @unchecked Sendable {
   private var isStopping = false
   private var isStopped = false
   private var waiters: [@Sendable () -> Void] = []
+  /// Called after each write and at the stop, where no thread waits. Set before the first.
+  var whenFilled: (@Sendable () -> Void)?
 
   init() {
     pthread_mutex_init(mutex, nil)
@@ -252,11 +270,12 @@ private final class WriteQueue: @unchecked Sendable {
   /// False when no more are taken.
   func append(_ write: any PendingWrite) -> Bool {
     pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    guard !isStopping else { return false }
-    writes.append(write)
+    let isTaken = !isStopping
+    if isTaken { writes.append(write) }
     pthread_cond_signal(condition)
-    return true
+    pthread_mutex_unlock(mutex)
+    if isTaken { whenFilled?() }
+    return isTaken
   }
 
   /// Waits for at least one; nil once stopping and empty.
@@ -267,12 +286,30 @@ private final class WriteQueue: @unchecked Sendable {
       if isStopping { return nil }
       pthread_cond_wait(condition, mutex)
     }
+    return take(atMost: limit)
+  }
+
+  /// Nil when there is none.
+  func nextIfAny(atMost limit: Int) -> [any PendingWrite]? {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return writes.isEmpty ? nil : take(atMost: limit)
+  }
+
+  private func take(atMost limit: Int) -> [any PendingWrite] {
     if writes.count <= limit {
       defer { writes = [] }
       return writes
     }
     defer { writes.removeFirst(limit) }
     return Array(writes.prefix(limit))
+  }
+
+  /// Stopping, with nothing left, and not yet stopped.
+  var isToFinish: Bool {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return isStopping && !isStopped && writes.isEmpty
   }
 
   var isEmpty: Bool {
@@ -289,7 +326,7 @@ private final class WriteQueue: @unchecked Sendable {
     if let whenDone, !isDone { waiters.append(whenDone) }
     pthread_cond_signal(condition)
     pthread_mutex_unlock(mutex)
-    if isDone { whenDone?() }
+    if isDone { whenDone?() } else { whenFilled?() }
   }
 
   func finishStopping() {

@@ -10,6 +10,32 @@ import Testing
   init() throws { world = try World() }
 
   @Test(arguments: Backend.allCases)
+  func `where blocking work is taken over, a write and the end wait until that work is done`(
+    backend: Backend
+  ) async throws {
+    let taken = Locked<[@Sendable () -> Void]>([])
+    let elsewhere = BlockingWork { work in taken.withLock { $0.append(work) } }
+    let store = try BlockingWork.$present.withValue(elsewhere) { try world.open(backend) }
+    func work() {
+      for piece in taken.withLock({ pieces in
+        defer { pieces = [] }
+        return pieces
+      }) { piece() }
+    }
+    async let written: Void = store.edit { try $0.setSetting("a", "1") }
+    while taken.withLock({ $0.isEmpty }) { await Task.yield() }
+    #expect(try store.view { try $0.setting("a") } == nil)
+    work()
+    try await written
+    #expect(try store.view { try $0.setting("a") } == "1")
+    async let closed: Void = store.close()
+    while taken.withLock({ $0.isEmpty }) { await Task.yield() }
+    work()
+    await closed
+    await #expect(throws: StoreError.closed) { try await store.edit { try $0.setSetting("a", "2") } }
+  }
+
+  @Test(arguments: Backend.allCases)
   func `everything is there after a restart, and no migration runs twice`(backend: Backend) async throws {
     let first = try world.open(backend)
     #expect(first.opening.migrations == [1])

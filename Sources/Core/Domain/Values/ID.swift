@@ -38,8 +38,12 @@ package struct ID<Entity: Identified>: Sendable, Hashable, Comparable, CustomStr
   }
 
   package init(at moment: Timestamp) {
-    var generator = SystemRandomNumberGenerator()
-    self.init(at: moment, using: &generator)
+    if var generator = Chance.present {
+      self.init(at: moment, using: &generator)
+    } else {
+      var generator = SystemRandomNumberGenerator()
+      self.init(at: moment, using: &generator)
+    }
   }
 
   package var description: String { rawValue }

@@ -1,0 +1,10 @@
+/// Where ids get their chance: the system, unless a simulation that must repeat itself exactly has bound a source of its own.
+package final class Chance: RandomNumberGenerator, Sendable {
+  @TaskLocal package static var present: Chance?
+
+  private let draw: @Sendable () -> UInt64
+
+  package init(draw: @escaping @Sendable () -> UInt64) { self.draw = draw }
+
+  package func next() -> UInt64 { draw() }
+}

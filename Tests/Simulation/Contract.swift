@@ -1,0 +1,79 @@
+import Domain
+
+/// A rental in the provider's own books, with what will befall it.
+struct Contract {
+  enum Fate: Hashable {
+    case well
+    case neverBoots
+    /// The image cannot be pulled.
+    case bootFails
+    /// Its SSH server never answers.
+    case deaf
+    /// The container ends by itself, or the machine is outbid, so long after its boot.
+    case ends(after: Duration)
+    /// Its host is silent from then on, for so long.
+    case silent(after: Duration, lasting: Duration)
+  }
+
+  let id: MarketID
+  let label: String
+  /// The job whose row ordered it.
+  let job: ID<Job>?
+  let offer: Offer
+  let isBid: Bool
+  let createdAt: Duration
+  let bootsAt: Duration
+  let fate: Fate
+  /// New ones are not listed at once, and gone ones still are for a while.
+  let listedFrom: Duration
+  var destroyedAt: Duration?
+  var listedUntil: Duration?
+  /// Lists leave it out until then.
+  var hiddenUntil = Duration.zero
+  let machine = Machine()
+
+  var isAlive: Bool { destroyedAt == nil }
+
+  func isUp(at now: Duration) -> Bool {
+    guard isAlive, now >= bootsAt else { return false }
+    switch fate {
+    case .well, .deaf: return true
+    case .neverBoots, .bootFails: return false
+    case .ends(let after): return now < bootsAt + after
+    case .silent(let after, let lasting): return now < bootsAt + after || now >= bootsAt + after + lasting
+    }
+  }
+
+  /// As the provider shows it.
+  func shown(at now: Duration) -> MarketInstance {
+    var shown = MarketInstance(id: id)
+    shown.label = label
+    shown.intendedStatus = "running"
+    shown.machineID = offer.machineID
+    shown.hostID = offer.hostID
+    shown.gpuName = offer.gpuName
+    shown.gpuCount = 1
+    shown.isBid = isBid
+    shown.runningPricePerHour = offer.pricePerHour
+    shown.gpuPricePerHour = offer.gpuPricePerHour
+    shown.storagePricePerHour = Money(microdollars: 10_000)
+    shown.actualStatus = now < bootsAt ? "loading" : "running"
+    shown.directAddress = SSHAddress(host: "m\(id)", port: 22)
+    switch fate {
+    case .well, .deaf: break
+    case .neverBoots: shown.actualStatus = "loading"
+    case .bootFails:
+      shown.actualStatus = "loading"
+      if now >= bootsAt { shown.statusMessage = "Error response from daemon: manifest unknown" }
+    case .ends(let after):
+      if now >= bootsAt + after {
+        shown.actualStatus = "exited"
+        if isBid { shown.intendedStatus = "stopped" }
+      }
+    case .silent(let after, let lasting):
+      if now >= bootsAt + after, now < bootsAt + after + lasting { shown.actualStatus = "offline" }
+    }
+    if shown.actualStatus == "loading" { shown.directAddress = nil }
+    return shown
+  }
+}

@@ -1,0 +1,136 @@
+import Artifacts
+import Domain
+import FleetService
+import Locking
+import Logging
+import MarketplaceLayers
+import Reconcilers
+import Store
+import TestSupport
+
+/// One life of vastd: everything of its core, as the service composes it, over one simulated provider. Between two lives
+/// only the files and the provider remember anything.
+///
+/// `@unchecked Sendable`: there is one thread.
+final class Life: @unchecked Sendable {
+  private(set) var isAlive = true
+  let store: Store
+  let fleet: Fleet
+  private let thread: OneThread
+  private let driver: KnownDriver
+  private let poller: MarketPoller
+  private let loops: [ReconcilerDriver]
+
+  init(_ folder: String, thread: OneThread, vast: Vast, quietly logger: Logger) throws {
+    self.thread = thread
+    let clock = thread.clock
+    let now: @Sendable () -> Timestamp = { thread.now }
+    let data = try DataDirectory(path: folder)
+    driver = KnownDriver(path: data.databasePath)
+    let store = try Store(driver: driver, owner: vast.owner, now: now)
+    self.store = store
+    _ = data.removeLeftovers()
+    let holder = Holder()
+    let line = VastLine(vast: vast, life: holder)
+    let market = Retrying(
+      CircuitBreaking(line, breaker: CircuitBreaker(clock: clock)), clock: clock,
+      random: { Double.random(in: $0, using: &thread.dice) })
+    let shell = MachineLine(vast: vast, life: holder)
+
+    let instanceSignal = Signal()
+    let jobSignal = Signal()
+    let jobNews = KeyedSignals<ID<Job>>()
+    let logNews = KeyedSignals<ID<Job>>()
+    let poller = MarketPoller(
+      marketplace: market, store: store, configuration: .init(), signal: instanceSignal,
+      observed: { instanceSignal.raise() }, clock: clock, now: now, logger: logger)
+    self.poller = poller
+    let instances = InstanceReconciler(
+      store: store, marketplace: market, shell: shell, observation: { poller.observation },
+      settings: Self.instanceSettings, signals: InstanceSignals(instances: instanceSignal, jobs: jobNews), now: now,
+      logger: logger)
+    let jobs = JobRunner(
+      context: JobContext(
+        store: store, marketplace: market, shell: shell, data: data, settings: Self.jobSettings, jobNews: jobNews,
+        logNews: logNews, instances: instanceSignal, clock: clock, now: now, logger: logger))
+    let leases = LeaseKeeper(
+      store: store, shell: shell, providerURL: "https://vast.example", clock: clock, logger: logger)
+    let orphans = OrphanSweeper(
+      store: store, marketplace: market, observation: { poller.observation }, now: now, logger: logger)
+    let account = AccountKeeper(marketplace: market, shell: shell, seen: { _ in }, logger: logger)
+    loops = [
+      ReconcilerDriver(instances, signal: instanceSignal, period: .seconds(5), clock: clock, logger: logger),
+      ReconcilerDriver(jobs, signal: jobSignal, period: .seconds(5), clock: clock, logger: logger),
+      ReconcilerDriver(leases, signal: instanceSignal, period: .seconds(5), clock: clock, logger: logger),
+      ReconcilerDriver(orphans, signal: Signal(), period: .seconds(15), clock: clock, logger: logger),
+      ReconcilerDriver(account, signal: Signal(), period: .seconds(300), clock: clock, logger: logger),
+    ]
+    let settings = try LiveSettings(
+      configured: ServiceSettings(rateLimitMode: .queue, isFallback: false, pollInterval: .seconds(30)), store: store,
+      logger: logger)
+    fleet = Fleet(
+      store: store, offers: market, peekOffers: { _ in nil }, current: market, settings: settings, data: data,
+      connections: FleetConnections(
+        wakeJobs: { jobSignal.raise() }, wakeInstances: { instanceSignal.raise() }, jobNews: jobNews, logNews: logNews,
+        provider: { ProviderStatus() }, poller: { poller.status }),
+      now: now, logger: logger)
+    holder.life = self
+  }
+
+  /// Begins to work, as after the start of the program.
+  func begin() {
+    let poller = poller
+    Task { await poller.run() }
+    for loop in loops { Task { await loop.run() } }
+  }
+
+  /// kill -9: no task takes another step, no answer is heard, what was not committed is gone.
+  func die() {
+    isAlive = false
+    thread.dropEverything()
+    driver.closeAll()
+    // Lets go of its connections in this thread's list; there is nothing that it could still write.
+    let store = store
+    Task { await store.close() }
+    while thread.step() {}
+  }
+
+  func row(of label: String) -> Instance? {
+    guard let tag = InstanceTag(inLabel: label) else { return nil }
+    do throws(StoreError) {
+      return try store.read { (r) throws(StoreError) in try r.instance(tag.instanceID) }
+    } catch {
+      return nil
+    }
+  }
+
+  /// The bounds of the service, shortened in step with the provider's lags: boots take seconds here and lies half a minute.
+  private static var instanceSettings: InstanceSettings {
+    var settings = InstanceSettings()
+    settings.startTimeout = .seconds(40)
+    settings.settlingTime = .seconds(20)
+    settings.absenceGrace = .seconds(15)
+    settings.offlineGrace = .seconds(60)
+    settings.unintendedStopGrace = .seconds(10)
+    return settings
+  }
+
+  private static var jobSettings: JobSettings {
+    var settings = JobSettings()
+    settings.sshTimeout = .seconds(20)
+    settings.silenceTimeout = .seconds(60)
+    settings.preparationTimeout = .seconds(120)
+    settings.collectionTimeout = .seconds(120)
+    settings.cutShortCollectionTimeout = .seconds(60)
+    return settings
+  }
+}
+
+/// What the lines know of the life that they belong to; it is there before the life is whole.
+///
+/// `@unchecked Sendable`: there is one thread.
+final class Holder: @unchecked Sendable {
+  weak var life: Life?
+  var isAlive: Bool { life?.isAlive ?? false }
+  func row(of label: String) -> Instance? { life?.row(of: label) }
+}

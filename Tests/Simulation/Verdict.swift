@@ -1,0 +1,153 @@
+import Domain
+import Store
+
+/// What must hold at rest, and was not noticed when it happened: read from the provider's truth and from the rows.
+struct Verdict {
+  private let vast: Vast
+  private let caller: Caller
+  private let jobs: [Job]
+  private let instances: [Instance]
+  private let events: [RecordedEvent]
+  private var ledgers: [ID<Instance>: [BillingEvent]] = [:]
+  private(set) var violations: [String] = []
+
+  /// - Parameter log: what vastd has kept of a job's output.
+  init(vast: Vast, caller: Caller, store: Store, log: @escaping (ID<Job>) throws -> [UInt8]) throws {
+    self.vast = vast
+    self.caller = caller
+    (jobs, instances, events) = try store.read { (r) throws(StoreError) in
+      (
+        try r.jobs(JobFilter(), PageRequest(limit: 1000)).items,
+        try r.instances(InstanceFilter(), PageRequest(limit: 1000)).items, try r.events(after: 0, limit: 100_000)
+      )
+    }
+    for instance in instances {
+      ledgers[instance.id] = try store.read { (r) throws(StoreError) in try r.billingEvents(of: instance.id) }
+    }
+    leaks()
+    rentals()
+    accounts()
+    moves()
+    promises()
+    try logs(log)
+  }
+
+  private mutating func violate(_ text: String) { violations.append(text) }
+
+  private mutating func leaks() {
+    for contract in vast.alive { violate("leak: \(contract.id) \(contract.label) is alive") }
+    for instance in instances where !instance.state.isFinal { violate("stuck: \(instance.id) is \(instance.state)") }
+    for job in jobs where !job.state.isFinal {
+      violate("stuck: \(job.id) is \(job.state), \(String(describing: job.failure))")
+    }
+    for contract in vast.contracts.values where !vast.isOurs(contract) && !contract.isAlive {
+      violate("a stranger was harmed: \(contract.id) is gone")
+    }
+  }
+
+  private mutating func rentals() {
+    let rows = Dictionary(uniqueKeysWithValues: instances.map { ($0.id, $0) })
+    for contract in vast.contracts.values.sorted(by: { $0.id < $1.id }) where vast.isOurs(contract) {
+      guard let tag = InstanceTag(inLabel: contract.label), let row = rows[tag.instanceID] else {
+        violate("no row: \(contract.id) \(contract.label)")
+        continue
+      }
+      guard row.marketID == contract.id else { continue }
+      if row.state == .destroyed, let gone = contract.destroyedAt, let said = row.destroyedAt,
+        said < OneThread.epoch + gone
+      {
+        violate("gone too early: \(row.id) counts as destroyed before the provider destroyed it")
+      }
+      if ledgers[row.id]?.isEmpty ?? true { violate("no ledger: \(row.id) lived as \(contract.id)") }
+    }
+  }
+
+  private mutating func accounts() {
+    for (id, lines) in ledgers.sorted(by: { $0.key < $1.key }) where !lines.isEmpty {
+      let kinds = lines.map(\.kind)
+      let isWhole =
+        kinds.first == .start && kinds.last == .stop && kinds.count(where: { $0 == .start }) == 1
+        && kinds.count(where: { $0 == .stop }) == 1
+      if !isWhole { violate("ledger of \(id) is \(kinds.map(\.rawValue))") }
+      if lines.map(\.at) != lines.map(\.at).sorted() { violate("ledger of \(id) goes back in time") }
+    }
+    for job in jobs {
+      let lines = instances.filter { $0.jobID == job.id }.compactMap { ledgers[$0.id] }
+      let cost = lines.reduce(Money.zero) { $0 + $1.cost(until: Timestamp(microseconds: .max)) }
+      if cost != job.cost { violate("\(job.id) says that it cost \(job.cost), its ledger \(cost)") }
+    }
+  }
+
+  private mutating func moves() {
+    var told: [String: [RecordedEvent]] = [:]
+    var last: Int64 = 0
+    for event in events {
+      if event.position <= last { violate("position \(event.position) comes after \(last)") }
+      last = event.position
+      told[event.event.subject, default: []].append(event)
+      if event.sequence != Int64(told[event.event.subject]!.count) {
+        violate("\(event.event.subject): event \(told[event.event.subject]!.count) has the number \(event.sequence)")
+      }
+    }
+    for job in jobs {
+      let moves = (told[job.id.rawValue] ?? []).map { String($0.event.type.dropFirst(4)) }
+      let legal = zip(moves, moves.dropFirst()).allSatisfy { from, to in
+        JobState(rawValue: from).map { from in
+          JobEvent.allCases.contains { JobState.transitions.destination(from: from, on: $0)?.rawValue == to }
+        } ?? false
+      }
+      if !legal || moves.last != job.state.rawValue { violate("\(job.id) is \(job.state), its events say \(moves)") }
+    }
+  }
+
+  private mutating func promises() {
+    for wish in caller.wishes {
+      guard let id = wish.id, let job = jobs.first(where: { $0.id == id }) else {
+        violate("\(wish.key) was never accepted")
+        continue
+      }
+      let isCut = wish.isCancelled || wish.specification.maximumDuration != nil || wish.specification.maximumCost != nil
+      let isSilent = wish.specification.idleTimeout != nil && wish.work.lines < wish.work.seconds
+      if vast.isKind, !isCut, !isSilent, job.state != (wish.work.code == 0 ? .succeeded : .failed) {
+        violate("\(id) is \(job.state), though nothing went wrong: \(String(describing: job.failure))")
+      }
+      if job.state == .succeeded {
+        if job.exitCode != 0 || wish.work.code != 0 { violate("\(id) succeeded with \(wish.work.command)") }
+        if job.results == nil { violate("\(id) succeeded without results") }
+        if !vast.launches.contains("\(id)/\(job.attempt)") { violate("\(id) succeeded, but its command never ran") }
+      }
+      if job.state == .cancelled, !wish.isCancelled { violate("\(id) was cancelled by nobody") }
+      if job.state == .failed, job.failure == nil { violate("\(id) failed and does not say why") }
+    }
+    if jobs.count != caller.wishes.count { violate("\(caller.wishes.count) wishes made \(jobs.count) jobs") }
+  }
+
+  /// The output came home whole and once, behind what earlier attempts had written.
+  private mutating func logs(_ log: (ID<Job>) throws -> [UInt8]) throws {
+    for wish in caller.wishes {
+      guard let id = wish.id, let job = jobs.first(where: { $0.id == id }), job.state == .succeeded else { continue }
+      let kept = try log(id)
+      let isOwn =
+        job.attempt == 1 ? kept == wish.work.log : kept.suffix(wish.work.log.count).elementsEqual(wish.work.log)
+      if !isOwn {
+        violate("\(id) did \(wish.work.command), its log is \(String(decoding: kept, as: UTF8.self).debugDescription)")
+      }
+    }
+  }
+
+  /// Everything that was recorded, in one text: the same for the same seed.
+  var record: String {
+    var text = ""
+    for event in events {
+      text +=
+        "\(event.position) \(event.sequence) \(event.event.time.microseconds) \(event.event.id) \(event.event.type) "
+      text += "\(event.event.subject) \(event.event.data.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })\n"
+    }
+    for (id, lines) in ledgers.sorted(by: { $0.key < $1.key }) {
+      for line in lines {
+        text += "\(id) \(line.kind.rawValue) \(line.at.microseconds) \(line.gpuPerHour) \(line.storagePerHour)\n"
+      }
+    }
+    return text
+  }
+}
