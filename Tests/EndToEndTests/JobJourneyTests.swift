@@ -72,7 +72,9 @@ import Testing
     #expect(try await rig.alive() == 0)
   }
 
-  @Test func `a job costs six calls, two looks at the spend, and a list for each half second that something changes`() async throws {
+  @Test func `a job costs six calls, two looks at the spend, and a list for each half second that something changes`()
+    async throws
+  {
     let rig = try await Rig(settings: ["--boot", "1", "--ssh-delay", "0.5"])
     // The idle poll is not the job's.
     try await rig.startVastd(["VASTD_POLL_INTERVAL_S": "600"])
