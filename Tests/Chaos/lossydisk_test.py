@@ -55,13 +55,14 @@ class Check:
         """One cut under everything that a program does with files; gives what became of what was not synced."""
         path = self.path
         self.disk.mount()
-        for name in ("synced", "unsynced", "shortened", "doomed", "renamed", "replaced", "target"):
+        for name in ("synced", "unsynced", "mixed", "shortened", "doomed", "renamed", "replaced", "target"):
             write(path(name), OLD * LENGTH, sync=True)
         os.mkdir(path("folder"))
         sync_folder(path())
         write(path("synced"), NEW * LENGTH, sync=True)
+        write(path("unsynced"), NEW * LENGTH)
         for at in range(0, LENGTH, LENGTH // 4):
-            write(path("unsynced"), NEW * (LENGTH // 4), offset=at)
+            write(path("mixed"), NEW * (LENGTH // 4), offset=at)
         os.truncate(path("shortened"), BLOCK)
         os.unlink(path("doomed"))
         os.rename(path("renamed"), path("folder", "moved"))
@@ -76,12 +77,12 @@ class Check:
         self.that("what was renamed is found", read(path("folder", "moved")) == OLD * LENGTH and read(path("renamed")) is None)
         lost = self.disk.cut(seed)
         self.disk.mount()
-        unsynced = read(path("unsynced"))
+        unsynced, mixed = read(path("unsynced")), read(path("mixed"))
         moved, stayed = read(path("folder", "moved")), read(path("renamed"))
         self.that("a synced write is kept", read(path("synced")) == NEW * LENGTH)
         self.that("a write that was not synced leaves whole sectors, old or new",
-                  len(unsynced) == LENGTH and all(
-                      unsynced[at : at + lost["sector"]] in (OLD * lost["sector"], NEW * lost["sector"])
+                  len(mixed) == LENGTH and all(
+                      mixed[at : at + lost["sector"]] in (OLD * lost["sector"], NEW * lost["sector"])
                       for at in range(0, LENGTH, lost["sector"])))
         self.that("a length is the old one or the new one", len(read(path("shortened"))) in (BLOCK, LENGTH))
         self.that("a removed file is back or gone, whole", read(path("doomed")) in (None, OLD * LENGTH))
@@ -94,6 +95,7 @@ class Check:
                   not os.path.exists(path("orphaned")) or read(path("orphaned", "child")) == NEW)
         outcomes = {
             "unsynced " + ("lost" if unsynced == OLD * LENGTH else "kept" if unsynced == NEW * LENGTH else "torn"),
+            "sectors " + ("torn" if OLD in mixed and NEW in mixed else "whole"),
             "length " + ("lost" if len(read(path("shortened"))) == LENGTH else "kept"),
             "unlink " + ("kept" if read(path("doomed")) is None else "lost"),
             "rename " + ("lost" if moved is None else "kept"),
@@ -202,7 +204,7 @@ def main():
         outcomes = set()
         for seed in range(8):
             outcomes |= check.files(seed)
-        for what in ("unsynced lost", "unsynced kept", "unsynced torn", "length lost", "length kept", "unlink lost", "unlink kept",
+        for what in ("unsynced lost", "unsynced kept", "sectors torn", "length lost", "length kept", "unlink lost", "unlink kept",
                      "rename lost", "rename kept", "name lost", "name kept", "folder lost", "folder kept"):
             check.that(f"some cut leaves {what}", what in outcomes)
         check.kernel()
