@@ -410,14 +410,29 @@ def serve(tree, mountpoint):
         order.append(line.decode().split())
         nursery.cancel_scope.cancel()
 
+    async def answer():
+        """A request of a process that is killed vanishes between the news of it and the reading, which must not block then."""
+        while True:
+            try:
+                return await pyfuse3.main(max_tasks=1)
+            except OSError as error:
+                if error.errno != errno.EAGAIN:
+                    raise
+
     async def run():
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pyfuse3.main)
+            nursery.start_soon(answer)
             nursery.start_soon(listen, nursery)
             print("ready", flush=True)
 
     options = set(pyfuse3.default_options) | {"fsname=lossydisk", "default_permissions"}
     pyfuse3.init(Disk(), mountpoint, options)
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        try:
+            if os.readlink(f"/proc/self/fd/{descriptor}") == "/dev/fuse":
+                os.set_blocking(descriptor, False)
+        except FileNotFoundError:
+            pass
     try:
         trio.run(run)
     finally:
