@@ -19,6 +19,43 @@ struct LogFileTests {
     #expect(try contents(of: path) == Array("one\ntwo\n".utf8))
   }
 
+  @Test func `a log that is opened in its middle is written over, and goes on`() throws {
+    _ = scratch.write(Array("one\n".utf8) + [0, 0, 0, 0], to: "output.log")
+    let log = try LogFile(path: path, from: 4)
+    #expect(log.size == 4)
+    try log.append(Array("two\n".utf8))
+    try log.append(Array("three\n".utf8))
+    #expect(log.size == 14)
+    #expect(try contents(of: path) == Array("one\ntwo\nthree\n".utf8))
+  }
+
+  @Test func `a log is trusted in the boot that wrote it and in no other`() async throws {
+    try LogFile(path: path).append([1])
+    #expect(!LogFile.isTrusted(path: path, boot: "first"), "of a version that did not mark it")
+    try LogFile.trust(path: path, boot: "first")
+    #expect(LogFile.isTrusted(path: path, boot: "first"))
+    #expect(!LogFile.isTrusted(path: path, boot: "second"))
+    #expect(!LogFile.isTrusted(path: path, boot: "first2") && !LogFile.isTrusted(path: path, boot: "firs"))
+    try LogFile.trust(path: path, boot: "2nd")
+    #expect(LogFile.isTrusted(path: path, boot: "2nd"), "nothing is left of a longer name")
+    _ = scratch.write([0, 0, 0], to: "output.log.boot")
+    #expect(!LogFile.isTrusted(path: path, boot: "2nd"), "what a power cut left of the mark")
+    #expect(LogFile.isTrusted(path: path, boot: nil), "nothing can be known where boots have no names")
+  }
+
+  @Test func `this boot has a name that stays`() throws {
+    #expect(try #require(Boot.id).utf8.count == 36)
+    #expect(Boot.id == Boot.read("/proc/sys/kernel/random/boot_id"))
+  }
+
+  @Test func `a log can be flushed by its path, also one that was never begun`() async throws {
+    try await LogFile.synchronize(path: path)
+    #expect(!exists(path))
+    try LogFile(path: path).append([1, 2])
+    try await LogFile.synchronize(path: path)
+    #expect(try contents(of: path) == [1, 2])
+  }
+
   @Test func `bytes that are no text are kept as they came`() throws {
     let log = try LogFile(path: path)
     let bytes: [UInt8] = [0, 0xFF, 0x1B, 0x5B, 10, 0xC3]

@@ -1,7 +1,7 @@
 """Whether the programs beside this one would notice: each bug is planted in a copy of the sources, built, and must be caught.
 
 A bug is a replacement of one text by another in one file, so that nothing of it is in the product; one whose text is no longer
-there fails the run. Each comes with what provokes it: faults of the simulator, or a failpoint.
+there fails the run. Each comes with what provokes it: faults of the simulator, a failpoint, or power cuts.
 """
 import os
 import shutil
@@ -9,7 +9,9 @@ import subprocess
 import time
 
 import checker
+import lossydisk
 import points
+import power
 import seeds
 from rig import Rig
 
@@ -17,7 +19,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 
 
 class Bug:
-    def __init__(self, name, file, old, new, faults=(), failpoints=(None,), options=(), catches="", more=(), seeds=0):
+    def __init__(self, name, file, old, new, faults=(), failpoints=(None,), options=(), catches="", more=(), seeds=0,
+                 cuts=0):
         self.name = name
         self.changes = [(file, old, new), *more]
         self.faults = faults
@@ -26,6 +29,8 @@ class Bug:
         self.options = options
         # Played by so many seeds of the simulation instead of by real processes.
         self.seeds = seeds
+        # When more than 0: so many power cuts provoke it, and nothing of the above.
+        self.cuts = cuts
         # What the checker has to say; a bug caught for another reason is not caught.
         self.catches = catches
 
@@ -103,6 +108,20 @@ BUGS = [
     Bug("what a command writes last is left behind", CORE + "Reconcilers/RemoteJob.swift",
         "      if isCut, !status.isRunning, status.logBytes > position { continue }\n", "      _ = isCut\n",
         seeds=600, catches="its log is"),
+    Bug("NORMAL sync", "Sources/State/SQLiteDriver/SQLiteDriver.swift",
+        "PRAGMA synchronous = FULL;", "PRAGMA synchronous = NORMAL;",
+        more=[("Sources/State/SQLiteDriver/SQLiteDriver.swift", '("synchronous", "2")', '("synchronous", "1")')],
+        cuts=5, catches="an acknowledged submit is lost"),
+    Bug("an upload is not flushed", "Sources/State/Artifacts/IncomingUpload.swift",
+        "        try file.synchronize()\n", "", cuts=5, catches="an upload's bytes are lost"),
+    Bug("a renamed file keeps its name only by luck", "Sources/State/Artifacts/FileHandle.swift",
+        "    try synchronizeDirectory(folder(of: new))\n", "", cuts=10, catches="is not there"),
+    Bug("a log is not flushed before its job goes on", CORE + "Reconcilers/JobDrive+Watching.swift",
+        "    await remote.synchronizeLog()\n", "", cuts=10, catches="a complete log is lost"),
+    Bug("a log with holes is trusted", "Sources/State/Artifacts/LogFile.swift",
+        "    guard let boot else { return true }\n", "    guard boot == nil else { return true }\n", cuts=10, catches="its log is"),
+    Bug("the data folder keeps its name only by luck", "Sources/State/Artifacts/DataDirectory.swift",
+        "      try FileHandle.synchronizeDirectory(FileHandle.folder(of: path))\n", "", cuts=3, catches="the database is gone"),
 ]
 
 
@@ -149,8 +168,25 @@ class Copy:
         return os.path.join(self.folder, ".build", "debug")
 
 
+def cut_power(build, bug):
+    """What is said of the first round that loses anything."""
+    for seed in range(1, 4):
+        this = power.Round(build, seed, bug.cuts)
+        try:
+            this.run()
+        except Exception as error:
+            this.violations.append(f"{type(error).__name__}: {error}")
+        finally:
+            this.close(keep=False)
+        if this.violations:
+            break
+    return this.violations
+
+
 def provoke(build, bug):
     """What the checker says, over the runs that the bug comes with, until one of them says what it should."""
+    if bug.cuts:
+        return cut_power(build, bug)
     said = []
     for failpoints in bug.failpoints:
         rig = Rig(build, *bug.options)
@@ -185,11 +221,15 @@ def play(build, bug):
 
 def main(folder, only=None):
     started = time.monotonic()
+    chosen = [bug for bug in BUGS if not only or only in bug.name]
+    lacking = lossydisk.why_not()
     os.makedirs(folder, exist_ok=True)
     copy = Copy(folder)
     caught, missed = 0, []
-    for bug in BUGS:
-        if only and only not in bug.name:
+    for bug in chosen:
+        if bug.cuts and lacking:
+            missed.append(bug.name)
+            print(f"  MISSED: {bug.name}: {lacking}", flush=True)
             continue
         kept = copy.plant(bug)
         if kept is None:

@@ -101,6 +101,8 @@ class Vastd:
             "VASTD_PACING": "0", "VASTD_SETTLE_S": "2", "VASTD_POLL_INTERVAL_S": "1", "VASTD_TIMEOUT_S": "3",
             "VASTD_SSH_TIMEOUT_S": "15", "VASTD_START_TIMEOUT_S": "20", "VASTD_LOG_LEVEL": "debug", **settings,
         }
+        # What it is started through: a program that becomes it.
+        self.wrapper = []
         self.process = None
         self.url = None
         self.starts = 0
@@ -111,7 +113,7 @@ class Vastd:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VAST")}
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [self.program, "serve"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*self.wrapper, self.program, "serve"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**kept, **self.settings, "VASTD_LISTEN": f"127.0.0.1:{port}", **more})
         self.starts += 1
 

@@ -55,6 +55,66 @@ import Testing
     #expect(follows.last?.contains("o=0;") == true, "the second machine's log is read from its beginning")
   }
 
+  @Test func `after a power cut the log of a running command is fetched again, over its holes`()
+    async throws
+  {
+    let world = try world()
+    world.shell.change { $0.cutFollows = [Array("one\ntwo\n".utf8)] }
+    let id = try await world.submit { $0.idleTimeout = .seconds(600) }
+    let path = world.data.logPath(id)
+    _ = try await world.turn(rounds: 200) {
+      world.bootAll()
+      return try world.job(id).state == .running && world.shell.snapshot.cutFollows.isEmpty
+    }
+    #expect(try text(of: path) == "one\ntwo\n")
+    // What the disk kept: a sector that never came, and a mark of another boot.
+    try await world.restart {
+      overwrite(path, with: Array("one\n".utf8) + [0, 0, 0, 0])
+      overwrite(path + ".boot", with: Array("another".utf8))
+    }
+    world.shell.change { $0.cutFollows = [Array("one\n".utf8), Array("two\nthree\n".utf8)] }
+    _ = await world.turn(rounds: 50) { world.shell.snapshot.cutFollows.isEmpty }
+    #expect(try text(of: path) == "one\ntwo\nthree\n")
+    world.shell.change {
+      $0.log = Array("four\n".utf8)
+      $0.command = .ended(exitCode: 0)
+    }
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    #expect(try text(of: path) == "one\ntwo\nthree\nfour\n")
+    #expect(follows(world).suffix(3) == ["o=0;", "o=4;", "o=14;"])
+  }
+
+  @Test func `after the death of vastd alone the log is fetched on from where it ends`() async throws {
+    let world = try world()
+    world.shell.change { $0.cutFollows = [Array("one\n".utf8)] }
+    let id = try await world.submit { $0.idleTimeout = .seconds(600) }
+    _ = try await world.turn(rounds: 200) {
+      world.bootAll()
+      return try world.job(id).state == .running && world.shell.snapshot.cutFollows.isEmpty
+    }
+    try await world.restart()
+    world.shell.change {
+      $0.log = Array("two\n".utf8)
+      $0.command = .ended(exitCode: 0)
+    }
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    #expect(try text(of: world.data.logPath(id)) == "one\ntwo\n")
+    #expect(follows(world).last == "o=4;")
+  }
+
+  /// From which byte each follower began.
+  private func follows(_ world: World) -> [String] {
+    world.shell.snapshot.scripts.filter { $0.contains("# vastd follow") }.compactMap { script in
+      script.split(separator: "\n").first { $0.hasPrefix("o=") }?.split(separator: " ").first.map(String.init)
+    }
+  }
+
+  private func overwrite(_ path: String, with bytes: [UInt8]) {
+    let file = fopen(path, "w")
+    fwrite(bytes, 1, bytes.count, file)
+    fclose(file)
+  }
+
   @Test func `what a command writes between the last look and its end is fetched too`() async throws {
     let world = try world()
     world.shell.change { shell in

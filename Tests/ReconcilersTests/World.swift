@@ -73,13 +73,14 @@ final class World: Sendable {
     return Life(store: store, poller: poller, instances: instances, jobs: jobs, leases: leases)
   }
 
-  /// Ends the loops where they are and begins again from the store alone.
-  func restart() async throws {
+  /// Ends the loops where they are and begins again from the store alone, after what befell the disk meanwhile.
+  func restart(after damage: () -> Void = {}) async throws {
     let old = current
     await old.leases.close()
     await old.jobs.close()
     await old.instances.close()
     await old.store.close()
+    damage()
     let new = try Self.begin(
       data: data, market: market, shell: shell, clock: clock, jobNews: jobNews, instanceSignal: instanceSignal,
       settings: settings)

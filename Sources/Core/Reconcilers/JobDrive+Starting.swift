@@ -62,7 +62,7 @@ extension JobDrive {
   /// Until now nothing of this machine is in the log: its size is where this attempt's part begins.
   private func launched(_ job: Job, _ remote: RemoteJob) async -> Progress {
     do throws(RemoteJobError) {
-      let logStart = try remote.localSize()
+      let logStart = try remote.beginLog()
       return await change(from: .starting, on: .launched) { job, now in
         job.startedAt = now
         if !job.attempts.isEmpty { job.attempts[job.attempts.count - 1].logStart = logStart }

@@ -9,7 +9,10 @@ extension JobDrive {
     guard let instance = try instance(of: job), let remote = RemoteJob(job, on: instance, context: context) else {
       return await giveUp(job, .failed, .machineGone)
     }
-    switch await guarded({ await self.follow(remote, job) }) {
+    let followed = await guarded { await self.follow(remote, job) }
+    // With the next state the log counts as complete, and its machine may go.
+    await remote.synchronizeLog()
+    switch followed {
     case .success(let ending):
       return await ended(job, ending, remote)
     case .failure(let step):

@@ -27,6 +27,8 @@ struct RemoteJob: Sendable {
   private let silentLooks = Locked(0)
   /// There was no room for a piece of the log: what follows it is dropped too, so that the file has no hole.
   private let isDropping = Locked(false)
+  /// How much of this attempt's log was fetched again by this, where what was there cannot be trusted.
+  private let refetched = Locked<Int64>(0)
 
   init?(_ job: Job, on instance: Instance, context: JobContext) {
     guard instance.sshAddress != nil, let address = instance.currentSSHAddress, let marketID = instance.marketID else {
@@ -114,7 +116,7 @@ struct RemoteJob: Sendable {
     let look = idleTimeout.map { max($0 / Self.idleLooks, .milliseconds(250)) }
     let enough = look.flatMap { look in idleTimeout.map { Int(($0.inSeconds / look.inSeconds).rounded(.up)) } } ?? 0
     isDropping.withLock { $0 = false }
-    var position = try localSize() - logStart
+    var position = try nextLogByte()
     while true {
       let (status, count, isCut) = try await followLog(from: position, cutAfter: look)
       position += count
@@ -141,10 +143,46 @@ struct RemoteJob: Sendable {
   /// What the local log held before this attempt.
   private var logStart: Int64 { job.attempts.last?.logStart ?? 0 }
 
-  func localSize() throws(RemoteJobError) -> Int64 {
+  /// Before the first byte of an attempt: where its part of the log begins. What earlier attempts left there is durable.
+  func beginLog() throws(RemoteJobError) -> Int64 {
+    let size = try localSize()
+    trustLog()
+    return size
+  }
+
+  private func localSize() throws(RemoteJobError) -> Int64 {
     let log = try openLog()
     defer { log.close() }
     return log.size
+  }
+
+  /// Up to where the local log may have holes, because the machine that we run on has been started anew while the command ran;
+  /// nil when all of it is sure.
+  private func doubtfulEnd() throws(RemoteJobError) -> Int64? {
+    LogFile.isTrusted(path: context.data.logPath(job.id)) ? nil : try localSize()
+  }
+
+  /// From where the machine's log is to be fetched.
+  private func nextLogByte() throws(RemoteJobError) -> Int64 {
+    try doubtfulEnd() == nil ? localSize() - logStart : refetched.withLock { $0 }
+  }
+
+  /// When this fails the log is only fetched once more than it has to be.
+  private func trustLog() {
+    do throws(ArtifactError) {
+      try LogFile.trust(path: context.data.logPath(job.id))
+    } catch {
+      context.logger.warning("log not marked", metadata: ["job_id": "\(job.id)", "error": "\(error)"])
+    }
+  }
+
+  /// To be called before the log counts as complete. A disk that fails here takes a log, and no money.
+  func synchronizeLog() async {
+    do throws(ArtifactError) {
+      try await LogFile.synchronize(path: context.data.logPath(job.id))
+    } catch {
+      context.logger.error("log not flushed", metadata: ["job_id": "\(job.id)", "error": "\(error)"])
+    }
   }
 
   /// Copies output from a byte of the machine's log on until the command has ended, or until `cutAfter` has passed; the
@@ -152,13 +190,15 @@ struct RemoteJob: Sendable {
   private func followLog(
     from position: Int64, cutAfter: Duration?
   ) async throws(RemoteJobError) -> (status: RemoteStatus, count: Int64, isCut: Bool) {
-    let log = try openLog()
+    let doubtfulEnd = try doubtfulEnd()
+    let log = try openLog(from: doubtfulEnd.map { _ in logStart + refetched.withLock { $0 } })
     defer { log.close() }
+    if let doubtfulEnd, log.size >= doubtfulEnd { trustLog() }
     let fault = Locked<ArtifactError?>(nil)
     let count = Locked<Int64>(0)
     var command = workspace.follow(from: position)
     if let cutAfter { command.timeout = cutAfter }
-    command.output = .pieces { [id = job.id, context, contact, isDropping] piece in
+    command.output = .pieces { [self, id = job.id] piece in
       contact.withLock { $0 = context.now() }
       count.withLock { $0 += Int64(piece.count) }
       if isDropping.withLock({ $0 }) { return true }
@@ -175,6 +215,10 @@ struct RemoteJob: Sendable {
         fault.withLock { $0 = error }
         return false
       }
+      if let doubtfulEnd {
+        refetched.withLock { $0 = log.size - logStart }
+        if log.size >= doubtfulEnd, log.size - Int64(piece.count) < doubtfulEnd { trustLog() }
+      }
       context.logNews.raise(id)
       return true
     }
@@ -189,11 +233,11 @@ struct RemoteJob: Sendable {
     }
   }
 
-  private func openLog() throws(RemoteJobError) -> LogFile {
+  private func openLog(from offset: Int64? = nil) throws(RemoteJobError) -> LogFile {
     do throws(ArtifactError) {
       _ = try context.data.jobDirectory(job.id)
       return try LogFile(
-        path: context.data.logPath(job.id), limitBytes: context.settings.maximumLogBytes,
+        path: context.data.logPath(job.id), from: offset, limitBytes: context.settings.maximumLogBytes,
         hasRoom: { [data = context.data] in data.hasRoomForLogs })
     } catch {
       throw .local("\(error)")
@@ -204,10 +248,11 @@ struct RemoteJob: Sendable {
   func fetchRestOfLog() async {
     do throws(RemoteJobError) {
       isDropping.withLock { $0 = false }
-      _ = try await followLog(from: try localSize() - logStart, cutAfter: Self.restTimeout)
+      _ = try await followLog(from: try nextLogByte(), cutAfter: Self.restTimeout)
     } catch {
       context.logger.warning("end of log not fetched", metadata: ["job_id": "\(job.id)", "error": "\(error)"])
     }
+    await synchronizeLog()
   }
 
   /// The rest of a log that nobody writes to any more.

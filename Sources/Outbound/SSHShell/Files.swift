@@ -46,6 +46,8 @@ enum Files {
     if fsync(descriptor) != 0 { throw failure("synchronize", path) }
   }
 
+  static func folder(of path: String) -> String { String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) }
+
   static func move(_ path: String, to destination: String) throws(RemoteShellError) {
     if rename(path, destination) != 0 { throw failure("rename", path) }
   }

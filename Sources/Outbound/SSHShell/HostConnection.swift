@@ -122,6 +122,7 @@ final class HostConnection: Sendable {
         throw .local(detail: "the host's key could not be kept in \(options.knownHostsFile)")
       }
       try Files.synchronize(options.knownHostsFile)
+      try Files.synchronize(Files.folder(of: options.knownHostsFile))
     }
     guard ControlSocket.isAnswering(options.controlPath) else {
       throw .unreachable(detail: "the connection ended right after the login")

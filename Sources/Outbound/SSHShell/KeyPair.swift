@@ -52,7 +52,7 @@ actor KeyPair {
     unlink(draft + ".pub")
     try Files.synchronize(draft)
     try Files.move(draft, to: path)
-    try Files.synchronize(String(path[..<path.lastIndex(of: "/")!]))
+    try Files.synchronize(Files.folder(of: path))
   }
 
   private static func keygen(_ arguments: [String]) async throws(RemoteShellError) -> [UInt8] {

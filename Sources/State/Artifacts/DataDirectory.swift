@@ -7,6 +7,7 @@ import Glibc
 ///     vastd.db
 ///     uploads/ID.tar.gz          what callers sent, checked
 ///     jobs/ID/output.log         the command's output as far as it was fetched
+///     jobs/ID/output.log.boot    the boot of the machine that wrote it, see `LogFile`
 ///     jobs/ID/results.tar.gz
 ///     jobs/ID/results.tar.gz.refused   what came home and did not pass the check: kept for a person, never served
 ///     ssh/                       keys and known hosts
@@ -34,6 +35,8 @@ package struct DataDirectory: Sendable {
     guard devices["uploads"] == devices["tmp"] else {
       throw .io(detail: "\(self.path)/uploads and \(self.path)/tmp must lie on one file system")
     }
+    // Of a life that was killed right after it had made a job's folder or moved a file into one.
+    for part in ["uploads", "jobs"] { try FileHandle.synchronizeDirectory("\(self.path)/\(part)") }
     try FileHandle.synchronizeDirectory(self.path)
   }
 
@@ -101,12 +104,21 @@ package struct DataDirectory: Sendable {
     let parent = FileHandle.folder(of: path)
     if access(parent, F_OK) == 0 { return }
     try makeParents(of: parent)
-    if mkdir(parent, 0o755) != 0, errno != EEXIST { throw .lastError("make \(parent)") }
+    try make(parent, 0o755)
+  }
+
+  /// A folder that is made is there after a power cut, too: all that is kept in it hangs on its name.
+  private static func make(_ path: String, _ mode: mode_t) throws(ArtifactError) {
+    if mkdir(path, mode) == 0 {
+      try FileHandle.synchronizeDirectory(FileHandle.folder(of: path))
+    } else if errno != EEXIST {
+      throw .lastError("make \(path)")
+    }
   }
 
   /// Makes one folder or takes one that is ours alone. Returns its device.
   private static func claim(_ path: String) throws(ArtifactError) -> dev_t {
-    if mkdir(path, 0o700) != 0, errno != EEXIST { throw .lastError("make \(path)") }
+    try make(path, 0o700)
     var status = stat()
     guard stat(path, &status) == 0 else { throw .lastError("look at \(path)") }
     guard status.st_mode & S_IFMT == S_IFDIR else { throw .io(detail: "\(path) is not a folder") }

@@ -9,7 +9,7 @@ package enum ResultsFile {
   /// check is that of uploads; an archive without entries is fine, as of a job that wrote nothing.
   ///
   /// On an error the partial file stays under its name, which nobody is given: repeat the fetch or remove it. When the final
-  /// file is there and the partial is not (a crash came between), that file is told again.
+  /// file is there and the partial is not (a crash came between), that file is told again, and its name made durable first.
   package static func commit(
     partial: String, to final: String, limits: ArchiveLimits = ArchiveLimits()
   ) async throws(ArtifactError) -> (sha256: String, sizeBytes: Int64) {
@@ -17,6 +17,7 @@ package enum ResultsFile {
       if access(partial, F_OK) != 0, access(final, F_OK) == 0 {
         let file = try FileHandle.open(final, O_RDONLY)
         defer { file.close() }
+        try FileHandle.synchronizeDirectory(FileHandle.folder(of: final))
         return try hash(file)
       }
       var limits = limits
@@ -35,6 +36,9 @@ package enum ResultsFile {
 
   /// Gives a partial file that `commit` refused a name under which nothing is served and no later fetch writes.
   package static func setAside(partial: String, of final: String) throws(ArtifactError) {
+    let file = try FileHandle.open(partial, O_RDONLY)
+    defer { file.close() }
+    try file.synchronize()
     try FileHandle.rename(partial, to: final + ".refused")
   }
 
