@@ -15,6 +15,7 @@ extension Composition {
   /// Runs the loops until SIGTERM or SIGINT, then ends in order: no new work, answers out, loops parked, store closed.
   /// Commands on rented machines run on; the next start finds them by their files.
   func serve(until endings: Int32) async {
+    await Self.clock.keep(in: store, logger: logger)
     let loops = Task { await runLoops() }
     logger.notice(
       "listening",

@@ -47,6 +47,7 @@ struct Composition: Sendable {
     let data = try DataDirectory(path: configuration.dataDirectory)
     let databasePath = configuration.databasePath ?? data.databasePath
     store = try Store(driver: SQLiteDriver(path: databasePath), owner: configuration.owner, now: currentTime)
+    try Self.clock.begin(after: store, logger: logger)
     // The store's lock has proved that nobody else works in this folder.
     let leftovers = data.removeLeftovers()
     logger.notice(
@@ -96,6 +97,7 @@ struct Composition: Sendable {
       now: currentTime, logger: logs.logger("instances"))
     var jobSettings = JobSettings()
     jobSettings.sshTimeout = configuration.sshTimeout
+    jobSettings.maximumActiveJobs = affordableJobs(jobSettings.maximumActiveJobs)
     jobs = JobRunner(
       context: JobContext(
         store: store, marketplace: vast.fresh, shell: remote, data: data, settings: jobSettings, jobNews: jobNews,

@@ -1,6 +1,7 @@
 import CSystem
 import Domain
 import Glibc
+import HTTPServer
 
 /// The environment as a dictionary.
 func processEnvironment() -> [String: String] {
@@ -15,13 +16,14 @@ func processEnvironment() -> [String: String] {
   return variables
 }
 
-/// The wall clock as it was at the start, carried on by the monotonic one: a step of the wall clock must neither end a
-/// settling time early nor stall one.
-func currentTime() -> Timestamp {
-  Timestamp(microseconds: (startOfClock + csystem_monotonic_ns()) / 1000)
+/// How many jobs may be under way with the descriptors that the server leaves: each has up to eight for ssh, log and lease.
+/// 64 are for the database, the calls and the threads.
+func affordableJobs(_ wanted: Int) -> Int {
+  let server = HTTPServerConfiguration()
+  let allowed = Int(
+    clamping: csystem_raise_open_files(UInt64(server.connectionLimit + server.otherDescriptors)))
+  return max(1, min(wanted, (min(server.otherDescriptors, allowed / 2) - 64) / 8))
 }
-
-private let startOfClock = csystem_realtime_ns() - csystem_monotonic_ns()
 
 /// Secrets leave the environment once read, so that neither `/proc/PID/environ` of a child nor a crash report shows them.
 func forgetSecrets() {

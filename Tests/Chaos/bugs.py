@@ -101,7 +101,9 @@ BUGS = [
     Bug("a lost order is not waited for", CORE + "Domain/Instance/InstancePlan.swift",
         "    let settledAt = max(orderedAt, watchedSince ?? orderedAt) + neededTime(observation)\n",
         "    let settledAt = max(orderedAt, watchedSince ?? orderedAt)\n",
-        faults=({"kind": "create_lost"},), options=("--visibility", "6"), catches="leak"),
+        # Without its witness, who would wait all the same.
+        faults=({"kind": "create_lost"}, {"kind": "spend_fails", "count": 1000}), options=("--visibility", "6"),
+        catches="leak"),
     Bug("nobody listens to the spend", CORE + "Domain/Instance/InstancePlan.swift",
         "observation.witness != .contradicts || observation.startedAt", "true || observation.startedAt",
         seeds=600, catches="gone too early"),

@@ -36,13 +36,14 @@ class Job:
 def check(rig, jobs):
     """Every violation after everything has come to rest."""
     truth = rig.simulator.truth()
-    contracts = truth["contracts"]
+    contracts = [contract for contract in truth["contracts"] if not is_others(rig, contract)]
     instances = {row["id"]: row for row in rig.vastd.rows("SELECT * FROM instances")}
     rows = {row["id"]: row for row in rig.vastd.rows("SELECT * FROM jobs")}
     return [
-        *leaks(rig, truth, contracts, instances),
-        *rentals(contracts, instances),
+        *leaks(rig, contracts, instances),
+        *rentals(rig, contracts, instances),
         *strangers(rig, contracts),
+        *harmed(rig, contracts, instances),
         *ledger(rig, instances, contracts),
         *events(rig, rows),
         *acknowledged(rig, jobs, rows),
@@ -57,7 +58,22 @@ def tag_of(contract):
     return found.group(2) if found else None
 
 
-def leaks(rig, truth, contracts, instances):
+def is_others(rig, contract):
+    """Whether it bears the tag of another vastd in the account, which has a check of its own."""
+    found = TAG.search(contract["label"] or "")
+    return found is not None and found.group(1) in rig.others
+
+
+def is_after(rig, stored, true):
+    """Whether a moment of the store is later than one of the simulator's, where both go by one clock."""
+    return rig.has_true_times and stored / 1e6 > true + 0.01
+
+
+def is_before(rig, stored, true):
+    return rig.has_true_times and stored / 1e6 < true - 0.01
+
+
+def leaks(rig, contracts, instances):
     """No leak: what is alive and ours at the provider is what the store holds as live; here, at rest, nothing is."""
     for contract in contracts:
         if contract["alive"] and contract["id"] != rig.stranger:
@@ -67,7 +83,7 @@ def leaks(rig, truth, contracts, instances):
             yield f"stuck: instance {row['id']} is {row['state']}"
 
 
-def rentals(contracts, instances):
+def rentals(rig, contracts, instances):
     """No double rent, and no rental without a row that was there before it; destroyed means seen gone."""
     lives = {}
     for contract in contracts:
@@ -79,11 +95,11 @@ def rentals(contracts, instances):
             yield f"no row: contract {contract['id']} bears {tag}, which the store never had"
             continue
         # `ordered_at` moves on when the outcome is unknown: the settling time counts from there.
-        if row["ordered_at"] is None or row["created_at"] / 1e6 > contract["created_at"] + 0.01:
+        if row["ordered_at"] is None or is_after(rig, row["created_at"], contract["created_at"]):
             yield f"row too late: {tag} was rented before its order was written down"
         if contract["destroyed_at"] is None:
             continue
-        if row["state"] == "destroyed" and row["destroyed_at"] / 1e6 < contract["destroyed_at"] - 0.01:
+        if row["state"] == "destroyed" and is_before(rig, row["destroyed_at"], contract["destroyed_at"]):
             yield f"gone too early: {tag} counts as destroyed before the provider destroyed it"
         if row["job_id"]:
             lives.setdefault(row["job_id"], []).append((contract["created_at"], contract["destroyed_at"], tag))
@@ -101,6 +117,20 @@ def strangers(rig, contracts):
     stranger = next(contract for contract in contracts if contract["id"] == rig.stranger)
     if not stranger["alive"] or stranger["label"] != "somebody else's" or stranger["intended_status"] != "running":
         yield f"a stranger was harmed: {stranger}"
+
+
+def harmed(rig, contracts, instances):
+    """Whatever the key of the account destroyed, its own vastd had asked for: another under the same key has no say. What was
+    given up as never made is the sweeper's. And nobody tells of another's machine as of an orphan."""
+    for contract in contracts:
+        row = instances.get(tag_of(contract))
+        if row is None or contract["destroyed_by"] != "account" or row["state"] == "failed":
+            continue
+        if row["destroy_asked_at"] is None or is_after(rig, row["destroy_asked_at"], contract["destroyed_at"]):
+            yield f"harmed: contract {contract['id']} ({contract['label']}) was destroyed by somebody else"
+    for row in rig.vastd.rows("SELECT subject FROM events WHERE type = 'instance.orphan_found'"):
+        if row["subject"] not in instances:
+            yield f"{row['subject']} is told as an orphan and was never ours"
 
 
 def ledger(rig, instances, contracts):
@@ -124,7 +154,7 @@ def ledger(rig, instances, contracts):
         rows = rig.vastd.rows("SELECT at FROM ledger WHERE instance_id = ? ORDER BY position", tag)
         if not rows:
             yield f"no ledger: {tag} cost ${contract['cost']} and has no row"
-        elif contract["destroyed_at"] and rows[-1]["at"] / 1e6 < contract["destroyed_at"] - 0.01:
+        elif contract["destroyed_at"] and is_before(rig, rows[-1]["at"], contract["destroyed_at"]):
             yield f"ledger of {tag} ends before the provider stopped billing"
 
 
@@ -211,10 +241,9 @@ def results(rig, jobs):
 
 def secrets(rig):
     """A secret is in no log, no metric, no event, and no byte of the database once its job has ended."""
-    for name in ("vastd.log",):
-        with open(os.path.join(rig.folder, name), "rb") as file:
-            if CANARY.encode() in file.read():
-                yield f"a secret stands in {name}"
+    with open(rig.vastd.log_path, "rb") as file:
+        if CANARY.encode() in file.read():
+            yield "a secret stands in vastd.log"
     for name in os.listdir(rig.vastd.data):
         path = os.path.join(rig.vastd.data, name)
         if name.startswith("vastd.db") and os.path.isfile(path):

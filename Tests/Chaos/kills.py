@@ -1,8 +1,10 @@
 """Random jobs against a provider that lies, throttles and loses answers, and a vastd that is killed at random.
 
 Rounds of some jobs and some kills; a quarter of the kills come while vastd recovers from the last one. After each round the
-faults stop, everything comes to rest, and the checker looks. A round counts only what it can prove: kills while a job or an
-instance was under way, and faults that the simulator really injected. The same seed draws the same jobs, faults and pauses.
+faults stop, everything comes to rest, and the checker looks. A second vastd with jobs of its own works in the same account
+under the same key and dies now and then, too: each is checked against what bears its own tag. A round counts only what it can
+prove: kills while a job or an instance was under way, and faults that the simulator really injected. The same seed draws the
+same jobs, faults and pauses.
 """
 import concurrent.futures
 import json
@@ -11,31 +13,41 @@ import time
 
 import checker
 import work
-from rig import FINAL, Died, Rig
+from rig import FINAL, Died, SharedRig
 
 # As in the fault mix of the test programme: weights, and what the simulator is asked for.
 FAULTS = [
     (5, {"kind": "create_lost"}), (2, {"kind": "create_cut"}), (2, {"kind": "create_half"}), (2, {"kind": "create_html"}),
     (4, {"kind": "create_refused"}), (3, {"kind": "create_stopped"}), (4, {"kind": "create_taken"}),
     (3, {"route": "create", "delay": 4}), (4, {"kind": "list_fails", "count": 2}), (4, {"kind": "list_empty", "count": 3}),
-    (2, {"kind": "list_empty", "count": 8}), (2, {"route": "spend_rate", "reply": "502", "count": 2}),
     (3, {"kind": "list_cut"}), (3, {"kind": "list_half"}), (3, {"kind": "list_html"}), (3, {"kind": "list_short", "count": 2}),
     (3, {"kind": "read_fails"}), (3, {"kind": "read_empty", "count": 2}), (3, {"kind": "destroy_lost"}),
     (3, {"kind": "destroy_ignored"}), (5, {"kind": "limited", "count": 3}), (2, {"kind": "bad_key", "count": 2}),
     (3, {"kind": "outage", "count": 6}), (3, {"kind": "latency", "count": 3}),
+    # Longer than three times the settling time, which once made orders be placed twice; and a witness who is not there or
+    # speaks of money that does not flow. One who denies money that does, together with an empty list, would be believed.
+    (2, {"kind": "list_empty", "count": 8}), (2, {"kind": "spend_fails", "count": 2}), (1, {"kind": "spend_lies", "count": 3}),
 ]
 # What befalls machines. A job may fail of it; it may not leave anything behind.
 FATES = ["pull_fails", "runtime_fails", "deaf", "crashes", "goes_offline", "proxy_only"]
+
+
+# The neighbour gets a job before every fifth kill, and dies with it: often enough to be at work, seldom enough to get on.
+NEIGHBOUR_EVERY = 5
 
 
 class Round:
     def __init__(self, build, seed, kills, jobs):
         self.random = random.Random(seed)
         self.kills = kills
-        self.rig = Rig(build, "--visibility", "0.3", "--settle", "0.5")
+        self.rig = SharedRig(build, "--visibility", "0.3", "--settle", "0.5")
         self.jobs = [self.make(number, seed) for number in range(jobs)]
         self.waiting = list(self.jobs)
-        self.open_kills = self.recovery_kills = self.faults = 0
+        neighbours = max(1, kills // NEIGHBOUR_EVERY)
+        self.neighbours_jobs = [
+            work.job(f"s{seed}n{number}", self.rig.runs, lines=5, pause=0.3) for number in range(neighbours)]
+        self.neighbours_waiting = list(self.neighbours_jobs)
+        self.open_kills = self.recovery_kills = self.neighbour_kills = self.faults = 0
 
     def make(self, number, seed):
         draw = self.random.random()
@@ -47,12 +59,26 @@ class Round:
     def submit_some(self, all_at_once=False):
         """As a caller would: the same key again until it is acknowledged. Spread over the kills, so that each finds work."""
         for job in list(self.waiting if all_at_once else self.waiting[:1]):
-            status, _, body = self.rig.vastd.call("POST", "/v1/jobs", job.body, {"Idempotency-Key": job.key})
-            if status == 201:
-                job.id = json.loads(body)["id"]
+            if self.submit_to(self.rig.vastd, job):
                 self.waiting.remove(job)
                 if self.random.random() < 0.1:
                     self.rig.vastd.call("POST", f"/v1/jobs/{job.id}/cancel")
+
+    def submit_to_neighbour(self, all_at_once=False):
+        for job in list(self.neighbours_waiting if all_at_once else self.neighbours_waiting[:1]):
+            try:
+                if self.submit_to(self.rig.neighbour, job):
+                    self.neighbours_waiting.remove(job)
+            except Died:
+                # Still on its way up: its next turn comes.
+                return
+
+    @staticmethod
+    def submit_to(vastd, job):
+        status, _, body = vastd.call("POST", "/v1/jobs", job.body, {"Idempotency-Key": job.key})
+        if status == 201:
+            job.id = json.loads(body)["id"]
+        return status == 201
 
     def disturb(self):
         """Rolls the dice for the provider."""
@@ -64,16 +90,22 @@ class Round:
             self.rig.simulator.control("POST", "fate", {"fate": self.random.choice(FATES), "after": 0.3})
             self.faults += 1
 
-    def is_open(self):
-        """Whether something was under way when vastd died."""
-        states = [row[0] for row in self.rig.vastd.rows("SELECT state FROM jobs UNION ALL SELECT state FROM instances")]
+    @staticmethod
+    def is_open(vastd):
+        """Whether something was under way when it died."""
+        states = [row[0] for row in vastd.rows("SELECT state FROM jobs UNION ALL SELECT state FROM instances")]
         return any(state not in FINAL and state not in ("destroyed", "awaiting_approval") for state in states)
 
     def run(self):
-        vastd = self.rig.vastd
+        vastd, neighbour = self.rig.vastd, self.rig.neighbour
+        neighbour.start()
         vastd.start()
         vastd.wait_until_ready()
-        for _ in range(self.kills):
+        neighbour.wait_until_ready()
+        for number in range(self.kills):
+            neighbours_turn = number % NEIGHBOUR_EVERY == NEIGHBOUR_EVERY - 1
+            if neighbours_turn:
+                self.submit_to_neighbour()
             in_recovery = self.random.random() < 0.25
             end = time.monotonic() + (self.random.uniform(0, 0.3) if in_recovery else self.random.uniform(0.2, 2.0))
             while time.monotonic() < end:
@@ -86,14 +118,23 @@ class Round:
                 time.sleep(self.random.uniform(0.01, 0.3) if not in_recovery else 0.01)
             vastd.kill()
             self.recovery_kills += in_recovery
-            self.open_kills += self.is_open()
+            self.open_kills += self.is_open(vastd)
+            if neighbours_turn:
+                neighbour.kill()
+                self.neighbour_kills += self.is_open(neighbour)
+                neighbour.start()
             vastd.start()
             if not in_recovery:
                 vastd.wait_until_ready()
         self.rig.simulator.control("DELETE", "fault")
         vastd.wait_until_ready()
+        neighbour.wait_until_ready()
         self.rest()
-        return list(checker.check(self.rig, self.jobs))
+        first, second = self.rig.sides
+        return [
+            *checker.check(first, self.jobs),
+            *(f"the neighbour: {sentence}" for sentence in checker.check(second, self.neighbours_jobs)),
+        ]
 
     def rest(self, seconds=240):
         """Until every job has ended and every instance is gone; what takes longer is stuck, and the checker says what."""
@@ -101,11 +142,12 @@ class Round:
         while time.monotonic() < end:
             if self.waiting:
                 self.submit_some(all_at_once=True)
-            open_jobs = self.rig.vastd.rows(
-                "SELECT 1 FROM jobs WHERE state NOT IN ('succeeded', 'failed', 'cancelled') LIMIT 1")
-            open_instances = self.rig.vastd.rows("SELECT 1 FROM instances WHERE state NOT IN ('destroyed', 'failed') LIMIT 1")
+            if self.neighbours_waiting:
+                self.submit_to_neighbour(all_at_once=True)
+            waiting = self.waiting or self.neighbours_waiting
+            is_open = any(self.is_open(vastd) for vastd in (self.rig.vastd, self.rig.neighbour))
             alive = [one for one in self.rig.simulator.truth()["alive"] if one != self.rig.stranger]
-            if not (self.waiting or open_jobs or open_instances or alive):
+            if not (waiting or is_open or alive):
                 return
             time.sleep(0.2)
 
@@ -126,11 +168,11 @@ def play(build, seed, kills, jobs):
 def main(build, seed, kills, workers=1, kills_per_round=30, jobs_per_round=24):
     print(f"kills: seed {seed}, {kills} kills", flush=True)
     started = time.monotonic()
-    done = open_kills = recovery = faults = jobs = 0
+    done = open_kills = recovery = neighbours = faults = jobs = 0
     violations = []
     sizes = [min(kills_per_round, kills - first) for first in range(0, kills, kills_per_round)]
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        rounds = pool.map(lambda round: play(build, seed * 1000 + round[0], round[1], jobs_per_round), enumerate(sizes))
+        rounds = pool.map(lambda one: play(build, seed * 1000 + one[0], one[1], jobs_per_round), enumerate(sizes))
         for this, found in rounds:
             for violation in found:
                 print(f"  {violation}", flush=True)
@@ -138,13 +180,16 @@ def main(build, seed, kills, workers=1, kills_per_round=30, jobs_per_round=24):
             done += this.kills
             open_kills += this.open_kills
             recovery += this.recovery_kills
+            neighbours += this.neighbour_kills
             faults += this.faults
-            jobs += len(this.jobs)
+            jobs += len(this.jobs) + len(this.neighbours_jobs)
             print(
-                f"  {done} kills, {open_kills} of them with something under way, {recovery} during recovery; {faults} faults, "
-                f"{jobs} jobs, {len(violations)} violations, {time.monotonic() - started:.0f} s", flush=True)
+                f"  {done} kills, {open_kills} of them with something under way, {recovery} during recovery; {neighbours} of the "
+                f"neighbour beside; {faults} faults, {jobs} jobs, {len(violations)} violations, "
+                f"{time.monotonic() - started:.0f} s", flush=True)
     # A run that killed nothing that mattered proves nothing.
     strict = open_kills >= done // 2 and recovery >= done // 10 and faults >= done // 4
+    strict = strict and neighbours >= done // (2 * NEIGHBOUR_EVERY)
     if not strict:
         print("kills: too few of the faults hit anything; this run does not count")
     print(f"kills: {done} kills, {len(violations)} violations, {time.monotonic() - started:.0f} s", flush=True)

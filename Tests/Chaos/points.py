@@ -37,8 +37,9 @@ class Case:
         return f"{self.place}@{self.ordinal}={self.action}{second}"
 
 
-def one_job(rig, failpoints=None, again=None, seconds=60):
-    """Runs a job to its end through whatever happens; gives it and how often vastd died on the way."""
+def one_job(rig, failpoints=None, again=None, seconds=60, under=()):
+    """Runs a job to its end through whatever happens; gives it and how often vastd died on the way. Its first life is `under`
+    something."""
     vastd = rig.vastd
     job = work.job("one", rig.runs, expected={"succeeded"})
     deaths = 0
@@ -47,7 +48,8 @@ def one_job(rig, failpoints=None, again=None, seconds=60):
 
     def start():
         more = {"VASTD_FAILPOINTS": arms.pop(0)} if arms else {}
-        vastd.start(VASTD_FAILPOINTS_RECORD=f"{rig.folder}/passed-{vastd.starts + 1}", **more)
+        record = f"{rig.folder}/passed-{vastd.starts + 1}"
+        vastd.start(() if vastd.starts else under, VASTD_FAILPOINTS_RECORD=record, **more)
 
     start()
     upload = None

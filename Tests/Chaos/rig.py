@@ -107,13 +107,14 @@ class Vastd:
         self.url = None
         self.starts = 0
 
-    def start(self, **more):
+    def start(self, under=(), **more):
+        """`under`: a command that becomes vastd, such as strace told to trace from aside."""
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VAST")}
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [*self.wrapper, self.program, "serve"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                [*self.wrapper, *under, self.program, "serve"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**kept, **self.settings, "VASTD_LISTEN": f"127.0.0.1:{port}", **more})
         self.starts += 1
 
@@ -183,6 +184,11 @@ class Vastd:
 
 
 class Rig:
+    # Owners of other vastd in the account.
+    others = frozenset()
+    # Whether vastd and the simulator have the same time of day.
+    has_true_times = True
+
     def __init__(self, build, *options, **settings):
         self.folder = tempfile.mkdtemp(prefix="vastd-chaos-")
         self.runs = os.path.join(self.folder, "runs.log")
@@ -197,3 +203,31 @@ class Rig:
         self.simulator.stop()
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class SharedRig(Rig):
+    """Two vastd that know nothing of each other, under one key: `vastd` and `neighbour`, each with a folder of its own."""
+
+    OWNERS = ("first", "second")
+
+    def __init__(self, build, *options):
+        super().__init__(build, *options, VASTD_OWNER=self.OWNERS[0])
+        folder = os.path.join(self.folder, "neighbour")
+        os.mkdir(folder)
+        self.neighbour = Vastd(build, folder, self.simulator, VASTD_OWNER=self.OWNERS[1])
+        self.sides = [Side(self, self.vastd, self.OWNERS[1]), Side(self, self.neighbour, self.OWNERS[0])]
+
+    def close(self, keep=False):
+        if self.neighbour.is_alive():
+            self.neighbour.kill()
+        super().close(keep)
+
+
+class Side:
+    """One of them as the checker looks at it: the account as it is, and what in it is the other's."""
+
+    has_true_times = True
+
+    def __init__(self, rig, vastd, other):
+        self.simulator, self.stranger, self.runs = rig.simulator, rig.stranger, rig.runs
+        self.vastd, self.others = vastd, frozenset([other])

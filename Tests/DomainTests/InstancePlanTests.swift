@@ -157,6 +157,28 @@ import Testing
     #expect(step(row, [loading], after: .seconds(299)) == .record(loading, nil, nil))
   }
 
+  @Test func `after a long time down, an instance is looked at before its start counts as failed`() throws {
+    let row = try instance(.orderSent, .created)
+    func step(_ list: [MarketInstance]?, after span: Int) -> InstancePlan.Step {
+      let now = start + .seconds(span)
+      return InstancePlan(
+        for: row, observation: list.map { MarketObservation($0, startedAt: now) }, watchedSince: start + .seconds(4000),
+        now: now, settings: settings
+      ).step
+    }
+    #expect(step(nil, after: 4000) == .wait)
+    #expect(step(nil, after: 4299) == .wait)
+    let up = seen { $0.actualStatus = "running" }
+    #expect(step([up], after: 4001) == .record(up, .booted, nil))
+    for list in [nil, [seen { $0.actualStatus = "loading" }]] {
+      guard case .fail(_, let failure) = step(list, after: 4300) else {
+        Issue.record("it had its time")
+        continue
+      }
+      #expect(failure.code == "start_timeout")
+    }
+  }
+
   @Test func `a running instance that a list lacks is asked for only after the grace`() throws {
     let row = try instance(.orderSent, .created, .booted)
     #expect(step(row, [], after: .seconds(100)) == .noteAbsence)

@@ -123,3 +123,29 @@ import Testing
     #expect(ID<Job>(at: moment) != ID<Job>(at: moment))
   }
 }
+
+@Suite struct `The time line of a new life` {
+  private let boot: Int64 = 5_000_000
+  private func line(_ id: String, _ offset: Int64) -> TimeLine { TimeLine(bootID: id, offset: offset) }
+
+  @Test(
+    arguments: [
+      // kept, newest, expected offset
+      (nil, nil, 1000), ("a 400", nil, 1000), ("a 4000", nil, 1000), ("a 400", 5_000_100, 400),
+      ("a 4000", 5_000_100, 4000),
+      ("b 400", 5_000_100, 1000), ("b 400", 5_009_000, 9000), (nil, 5_009_000, 9000),
+    ] as [(String?, Int64?, Int64)])
+  func `is the wall clock's unless something is under way, then the last life's, and never goes back`(
+    kept: String?, newest: Int64?, offset: Int64
+  ) {
+    let begun = TimeLine.beginning(
+      wall: line("a", 1000), after: kept.flatMap { TimeLine($0) }, newest: newest.map { Timestamp(microseconds: $0) },
+      atBoot: boot)
+    #expect(begun == line("a", offset))
+  }
+
+  @Test func `is kept as text, and nothing else is one`() {
+    #expect(TimeLine(line("4c1d-x", -17).text) == line("4c1d-x", -17))
+    for text in ["", "a", "a b", "a 1 2", "a 1.5"] { #expect(TimeLine(text) == nil) }
+  }
+}

@@ -195,6 +195,10 @@ import Testing
     }
     await poller.poll()
     #expect(poller.unlistedSpend?.perHour == Money(microdollars: 30_000))
+    #expect(poller.unlistedSpend?.isCertain == false)
+    world.clock.advance(by: .seconds(120))
+    await poller.poll()
+    #expect(poller.unlistedSpend?.isCertain == true)
     #expect(try await witness([.orderSent, .created, .destroyAsked]) == .agrees)
     world.market.change { state in
       var ours = MarketInstance(id: MarketID(1))

@@ -48,6 +48,22 @@ import Testing
     #expect(try fixture.call("list").body["instances"]?.asArray?.count == 2)
   }
 
+  @Test mutating func `the spend may fail, lie, and come back`() throws {
+    _ = try fixture.create()
+    fixture.pass(31)
+    for fault in [
+      #"{"kind": "spend_fails"}"#, #"{"kind": "spend_lies"}"#, #"{"kind": "spend_zero"}"#,
+      #"{"route": "spend", "reply": "half"}"#,
+    ] { try fixture.control("POST", "fault", fault) }
+    #expect(try fixture.call("spend").status == 500)
+    #expect(try fixture.call("spend").body["gpu_cost_per_hour"]?.asNumber == 5)
+    let nothing = try fixture.call("spend").body
+    #expect(nothing["gpu_cost_per_hour"]?.asNumber == 0 && nothing["container_storage_cost_per_hour"]?.asNumber == 0)
+    #expect(nothing["has_active_resources"] == .bool(false))
+    #expect(try fixture.call("spend").body == .null)
+    #expect(try (fixture.call("spend").body["gpu_cost_per_hour"]?.asNumber ?? 0) > 0)
+  }
+
   @Test mutating func `a destroy may be lost, and may be a lie`() throws {
     let id = try fixture.create()
     try fixture.control("POST", "fault", #"{"kind": "destroy_ignored"}"#)
@@ -87,7 +103,7 @@ import Testing
     try fixture.control(
       "POST", "settings", #"{"thresholds": true, "limit_form": "\#(form)", "retry_after": \#(form == "detail")}"#)
     #expect(try fixture.call("user").status == 200)
-    #expect(try fixture.call("spend_rate").status == 200)
+    #expect(try fixture.call("spend").status == 200)
     let refused = try fixture.call("user").answer
     #expect(refused.status == 429)
     #expect(String(decoding: refused.body, as: UTF8.self) == text)

@@ -110,12 +110,35 @@ import Testing
   }
 
   @Test mutating func `the spend rate tells of what bills now`() throws {
-    #expect(try fixture.call("spend_rate").body["has_active_resources"] == .bool(false))
+    #expect(try fixture.call("spend").body["has_active_resources"] == .bool(false))
     _ = try fixture.create()
     fixture.pass(31)
-    let rate = try fixture.call("spend_rate").body
+    let rate = try fixture.call("spend").body
     #expect(isClose(rate["gpu_cost_per_hour"]?.asNumber, gpu))
     #expect(isClose(rate["container_storage_cost_per_hour"]?.asNumber, disk))
     #expect(rate["has_active_resources"] == .bool(true))
+  }
+
+  private mutating func spend() throws -> (gpu: Double?, disk: Double?) {
+    let rate = try fixture.call("spend").body
+    #expect(rate["volume_storage_cost_per_hour"]?.asNumber == 0)
+    return (rate["gpu_cost_per_hour"]?.asNumber, rate["container_storage_cost_per_hour"]?.asNumber)
+  }
+
+  @Test mutating func `the spend rate has a disk from creation to destruction and a GPU only while it runs`() throws {
+    try fixture.control("POST", "settings", #"{"visibility": 3600, "settle": 3600}"#)
+    let id = try fixture.create()
+    #expect(try fixture.call("list").body["instances"]?.asArray?.isEmpty == true)
+    #expect(try spend().gpu == 0, "loading")
+    #expect(isClose(try spend().disk, disk), "though no list shows it")
+    fixture.pass(3601)
+    #expect(isClose(try spend().gpu, gpu))
+    _ = try fixture.call("manage", id, body: #"{"state": "stopped"}"#)
+    fixture.pass(1)
+    #expect(try spend().gpu == 0)
+    #expect(isClose(try spend().disk, disk * 1.5))
+    _ = try fixture.call("destroy", id)
+    #expect(try fixture.call("list").body["instances"]?.asArray?.count == 1)
+    #expect(try spend().disk == 0, "though lists still show it")
   }
 }

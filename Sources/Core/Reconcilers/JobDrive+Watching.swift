@@ -25,6 +25,8 @@ extension JobDrive {
       case .machineLost(let failure):
         return await giveUp(job, .failed, failure)
       case .timeUp:
+        // It may have ended in time while nobody looked.
+        if let ending = await atPresent(remote, job).endingSoFar() { return await ended(job, ending, remote) }
         let bound = Int(job.specification.maximumDuration?.inSeconds ?? 0)
         return await cutShort(
           job, remote,

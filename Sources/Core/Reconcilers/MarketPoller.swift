@@ -127,7 +127,8 @@ package final class MarketPoller: Sendable {
         state.unlisted = UnlistedSpend(perHour: unexplained, looks: looks, asOf: startedAt)
         return unexplained
       }
-      return state.unlisted?.perHour ?? .zero
+      // One look alone may have been a lie, and would cover up for what is missing now.
+      return state.unlisted.flatMap { $0.isCertain ? $0.perHour : nil } ?? .zero
     }
     guard isMissing else { return nil }
     guard unexplained > usual + (usual > .zero ? MarketSpend.tolerance : .zero) else { return .agrees }

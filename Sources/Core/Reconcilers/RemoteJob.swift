@@ -140,6 +140,19 @@ struct RemoteJob: Sendable {
     }
   }
 
+  /// How the command has ended, with the rest of its log; nil while it runs, and when that cannot be known now.
+  func endingSoFar() async -> Ending? {
+    do throws(RemoteJobError) {
+      let status = try status(of: try await expect(workspace.status(), "its state could not be read"))
+      guard status.hasFolder, !status.isRunning, status.state != .notStarted else { return nil }
+      let ending = try await followToEnd(idleTimeout: nil)
+      await synchronizeLog()
+      return ending
+    } catch {
+      return nil
+    }
+  }
+
   /// What the local log held before this attempt.
   private var logStart: Int64 { job.attempts.last?.logStart ?? 0 }
 

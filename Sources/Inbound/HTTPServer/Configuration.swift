@@ -9,6 +9,9 @@ package struct HTTPServerConfiguration: Sendable {
   /// Connections above it wait in the listen queue. 4,096 idle slow clients did not starve the others, 1,000 did; each
   /// costs up to 32 KiB and a descriptor, and the server lowers the number when the process may not open that many files.
   package var connectionLimit = 4096
+  /// Descriptors that the rest of the process may need: 200 jobs with at most eight each, for ssh, log and lease, and some
+  /// hundred for the database, calls and threads.
+  package var otherDescriptors = 2048
   /// Connections from one address. Off: behind an ingress all clients share one address.
   package var perAddressLimit: Int?
   /// Request line and headers together; above it 431. The library's memory for a connection is twice this, so that its own

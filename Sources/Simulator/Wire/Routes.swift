@@ -65,7 +65,7 @@ struct Route: Sendable {
     Route("remove_key", .delete, "/api/v0/ssh/#", every: 1) { try $0.removeKey($1) },
 
     Route("user", .get, "/api/v0/users/current", every: 2) { try $0.currentUser($1) },
-    Route("spend_rate", .get, "/api/v0/users/spend-rate", every: 2) { try $0.spendRate($1) },
+    Route("spend", .get, "/api/v0/users/spend-rate", every: 2) { try $0.spendRate($1) },
     Route("charges", .get, "/api/v0/charges", every: 1) { try $0.charges($1) },
   ]
 

@@ -76,6 +76,7 @@ extension World {
     case .half: answer.body = Array(answer.body.prefix(answer.body.count / 2))
     case .cut: answer.isCut = true
     case .empty: answer = Self.emptied(route)
+    case .lie: answer = Self.spend(gpu: 5, disk: 0.01, isActive: true)
     case .short: answer = Self.shortened(answer)
     case .limited:
       answer = RateLimits.answer(
@@ -112,6 +113,8 @@ extension World {
       row["instances"] = .array([])
     } else if route.name.hasPrefix("search") {
       row["offers"] = .array([])
+    } else if route.name == "spend" {
+      return spend(gpu: 0, disk: 0, isActive: false)
     } else {
       row["instances"] = .null
     }

@@ -37,8 +37,10 @@ struct Fault: Sendable {
     case half
     /// The true answer's first half, then the connection ends.
     case cut
-    /// A list without rows, an object that is null.
+    /// A list without rows, a spend of nothing, an object that is null.
     case empty
+    /// A rate of spend that is far too high.
+    case lie
     /// The list's last page too early: `total_instances` tells, if one looks.
     case short
     case limited = "429"
@@ -74,6 +76,9 @@ struct Fault: Sendable {
     "search_quota": ("search", false, .quota, 0),
     "destroy_lost": ("destroy", true, .badGateway, 0),
     "destroy_ignored": ("destroy", false, .success, 0),
+    "spend_fails": ("spend", true, .internalError, 0),
+    "spend_lies": ("spend", true, .lie, 0),
+    "spend_zero": ("spend", true, .empty, 0),
     "bad_key": (nil, false, .badKey, 0),
     "limited": (nil, false, .limited, 0),
     "outage": (nil, false, .badGateway, 0),

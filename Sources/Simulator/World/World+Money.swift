@@ -59,12 +59,18 @@ extension World {
 
   func spendRate(_ call: Call) throws(Refused) -> Answer {
     let alive = contracts.values.filter(\.isAlive)
+    return Self.spend(
+      gpu: alive.reduce(0) { $0 + $1.account.gpuRate }, disk: alive.reduce(0) { $0 + $1.account.diskRate },
+      isActive: !alive.isEmpty)
+  }
+
+  static func spend(gpu: Double, disk: Double, isActive: Bool) -> Answer {
     var row = Row()
     row["success"] = .bool(true)
-    row["gpu_cost_per_hour"] = .number(alive.reduce(0) { $0 + $1.account.gpuRate })
-    row["container_storage_cost_per_hour"] = .number(alive.reduce(0) { $0 + $1.account.diskRate })
+    row["gpu_cost_per_hour"] = .number(gpu)
+    row["container_storage_cost_per_hour"] = .number(disk)
     row["volume_storage_cost_per_hour"] = .int(0)
-    row["has_active_resources"] = .bool(!alive.isEmpty)
+    row["has_active_resources"] = .bool(isActive)
     return .ok(row.json)
   }
 

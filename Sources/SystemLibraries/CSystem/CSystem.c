@@ -21,6 +21,7 @@ static int64_t read_clock(clockid_t clock) {
 
 int64_t csystem_realtime_ns(void) { return read_clock(CLOCK_REALTIME); }
 int64_t csystem_monotonic_ns(void) { return read_clock(CLOCK_MONOTONIC); }
+int64_t csystem_boottime_ns(void) { return read_clock(CLOCK_BOOTTIME); }
 
 int csystem_open(const char *path, int flags, mode_t mode) { return open(path, flags | O_CLOEXEC, mode); }
 

@@ -161,7 +161,9 @@ private struct Planner {
   }
 
   private func overdue(seen: MarketInstance?) -> InstancePlan.Step {
-    guard instance.state == .loading, let acceptedAt = instance.acceptedAt, now - acceptedAt >= settings.startTimeout
+    // Unseen it is not given up before this process has had its chance to look: it may have come up while nobody did.
+    guard instance.state == .loading, let acceptedAt = instance.acceptedAt,
+      now - (seen == nil ? max(acceptedAt, watchedSince ?? acceptedAt) : acceptedAt) >= settings.startTimeout
     else { return seen.map { .record($0, nil, nil) } ?? .wait }
     let status =
       (seen?.statusMessage ?? instance.statusMessage).map { " Last message: \(StatusMessage.display($0))" } ?? ""

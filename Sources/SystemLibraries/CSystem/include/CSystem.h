@@ -14,6 +14,8 @@ int csystem_errno(void);
 /// Seconds and nanoseconds of a clock in one number of nanoseconds: wall time since 1970, or monotonic.
 int64_t csystem_realtime_ns(void);
 int64_t csystem_monotonic_ns(void);
+// Since the machine was started, the time that it slept included.
+int64_t csystem_boottime_ns(void);
 /// open(2) and fcntl(2), which are variadic in C.
 int csystem_open(const char *path, int flags, mode_t mode);
 int csystem_set_nonblocking(int fd);
