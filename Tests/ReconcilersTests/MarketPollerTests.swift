@@ -173,6 +173,18 @@ import Testing
     #expect(poller.observation != nil && poller.status.error == nil)
   }
 
+  @Test func `a list waits for its witness ten seconds and no longer`() async throws {
+    let silence = Signal()
+    world.market.change { $0.beforeSpend = { await silence.wait(after: 0) } }
+    _ = try await insert([.orderSent, .created])
+    async let polled: Void = poller.poll()
+    await world.clock.sleepers(1)
+    #expect(poller.observation == nil)
+    world.clock.advance(by: .seconds(10))
+    await polled
+    #expect(poller.observation != nil && poller.observation?.witness == nil)
+  }
+
   @Test func `while nothing is missing the spend is asked every two minutes, and bears no witness`() async throws {
     world.market.change { $0.instances[MarketID(1)] = MarketInstance(id: MarketID(1)) }
     #expect(try await witness([.orderSent, .created, .booted]) == nil)

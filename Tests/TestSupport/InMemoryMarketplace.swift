@@ -13,6 +13,8 @@ package final class InMemoryMarketplace: Marketplace {
     package var lostAnswers: [MarketplaceError] = []
     /// Runs within the next search, after its answer was made and before it is given.
     package var duringSearch: (@Sendable () async -> Void)?
+    /// Runs before the next looks at the spend are answered.
+    package var beforeSpend: (@Sendable () async -> Void)?
     /// Labels that lists do not show yet.
     package var hidden: Set<MarketID> = []
     package var calls: [Call] = []
@@ -135,6 +137,7 @@ package final class InMemoryMarketplace: Marketplace {
   /// What the instances that exist cost, listed or not.
   package func spend() async throws(MarketplaceError) -> MarketSpend {
     try begin(.spend)
+    await snapshot.beforeSpend?()
     let alive = snapshot.instances.values
     return MarketSpend(
       gpuPerHour: alive.filter { $0.actualStatus == "running" }

@@ -113,14 +113,7 @@ package final class MarketPoller: Sendable {
     let isDue = state.withLock { $0.spendAskedAt.map { startedAt - $0 >= configuration.spendInterval } ?? true }
     guard isMissing || isDue else { return nil }
     state.withLock { $0.spendAskedAt = startedAt }
-    let unexplained: Money
-    do throws(MarketplaceError) {
-      guard let found = try await marketplace.spend().unexplained(by: instances) else { return nil }
-      unexplained = found
-    } catch {
-      logger.debug("spend not read", metadata: ["code": "\(error.code)"])
-      return nil
-    }
+    guard let unexplained = await spendInTime()?.unexplained(by: instances) else { return nil }
     let usual = state.withLock { state in
       guard isMissing else {
         let looks = unexplained > .zero ? (state.unlisted?.looks ?? 0) + 1 : 0
@@ -135,6 +128,30 @@ package final class MarketPoller: Sendable {
     logger.warning(
       "money flows for something that the list does not show", metadata: ["usd_per_hour": "\(unexplained.dollars)"])
     return .contradicts
+  }
+
+  /// The list waits for its witness, and everything waits for the list: a provider that is slow to say what it costs must not
+  /// keep a machine from being seen.
+  private static let patience = Duration.seconds(10)
+
+  private func spendInTime() async -> MarketSpend? {
+    await withTaskGroup(of: MarketSpend?.self) { [marketplace, clock, logger] group in
+      group.addTask {
+        do throws(MarketplaceError) {
+          return try await marketplace.spend()
+        } catch {
+          logger.debug("spend not read", metadata: ["code": "\(error.code)"])
+          return nil
+        }
+      }
+      group.addTask {
+        do { try await clock.pause(for: Self.patience) } catch { return nil }
+        return nil
+      }
+      let first = await group.next() ?? nil
+      group.cancelAll()
+      return first
+    }
   }
 
   private func waitUntilDue() async {
