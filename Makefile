@@ -2,6 +2,7 @@
 SEED ?= 1
 KILLS ?= 300
 CUTS ?= 40
+SEEDS ?= 2000
 .PHONY: help build test chaos run sim demo format lint verify state-machines bench-http bench-idle bench-job clean setup
 
 help: ## Show this list
@@ -22,9 +23,11 @@ run: build ## Run vastd on 127.0.0.1:8080 (VAST_API_KEY names the account)
 sim: build ## Run the simulator of Vast on 127.0.0.1:8090
 	@mkdir -p .sim && .build/debug/vast-sim --listen 127.0.0.1:8090 --dir .sim
 
-chaos: build ## Try to break the invariants: all failpoints, KILLS (300) random kills and CUTS (40) of the power from SEED (1); 25 minutes
+chaos: build ## Try to break the invariants: all of scripts/chaos but the planted bugs, KILLS (300), CUTS (40), SEEDS (2000), from SEED (1); 45 minutes
 	@scripts/setup-machine --chaos
+	@swift build -c release --product simulate && scripts/chaos seeds --seed $(SEED) --count $(SEEDS)
 	@scripts/chaos points --seed $(SEED) && scripts/chaos kills --seed $(SEED) --kills $(KILLS)
+	@scripts/chaos calls --seed $(SEED) && scripts/chaos clock --seed $(SEED) && scripts/chaos resources
 	@scripts/chaos power --seed $(SEED) --cuts $(CUTS)
 
 demo: setup ## Run one whole job against the simulator, step by step
