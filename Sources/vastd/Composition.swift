@@ -80,6 +80,7 @@ struct Composition: Sendable {
     var pollerConfiguration = MarketPoller.Configuration()
     pollerConfiguration.interval = { settings.current.pollInterval }
     pollerConfiguration.busyInterval = configuration.busyPollInterval
+    pollerConfiguration.settlingTime = configuration.settlingTime
     let poller = MarketPoller(
       marketplace: vast.fresh, store: store, configuration: pollerConfiguration, signal: instanceSignal,
       observed: {
@@ -109,9 +110,10 @@ struct Composition: Sendable {
       logger: logs.logger("account"))
     let orphans = OrphanSweeper(
       store: store, marketplace: vast.fresh, observation: { poller.observation },
+      unlistedSpend: { poller.unlistedSpend },
       counted: { event in
         counted(event)
-        metrics.orphans.counter("found").increment()
+        if event.type == "instance.orphan_found" { metrics.orphans.counter("found").increment() }
       },
       destroyed: { metrics.orphans.counter("destroyed").increment() }, now: currentTime,
       logger: logs.logger("orphans"))

@@ -12,13 +12,14 @@ import checker
 import lossydisk
 import points
 import power
+import seeds
 from rig import Rig
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class Bug:
-    def __init__(self, name, file, old, new, faults=(), failpoints=(None,), options=(), catches="", more=(),
+    def __init__(self, name, file, old, new, faults=(), failpoints=(None,), options=(), catches="", more=(), seeds=0,
                  cuts=0):
         self.name = name
         self.changes = [(file, old, new), *more]
@@ -26,6 +27,8 @@ class Bug:
         # Each in a run of its own; one that catches it is enough.
         self.failpoints = failpoints
         self.options = options
+        # Played by so many seeds of the simulation instead of by real processes.
+        self.seeds = seeds
         # When more than 0: so many power cuts provoke it, and nothing of the above.
         self.cuts = cuts
         # What the checker has to say; a bug caught for another reason is not caught.
@@ -96,9 +99,15 @@ BUGS = [
                '  Logger(label: "planted").notice("environment", metadata: ["values": "\\(values)"])\n  return values\n}\n')],
         catches="a secret stands in vastd.log"),
     Bug("a lost order is not waited for", CORE + "Domain/Instance/InstancePlan.swift",
-        "    let needed = settings.settlingTime * (observation.instances.isEmpty ? InstanceSettings.emptyListFactor : 1)\n",
-        "    let needed = Duration.zero\n",
+        "    let settledAt = max(orderedAt, watchedSince ?? orderedAt) + neededTime(observation)\n",
+        "    let settledAt = max(orderedAt, watchedSince ?? orderedAt)\n",
         faults=({"kind": "create_lost"},), options=("--visibility", "6"), catches="leak"),
+    Bug("nobody listens to the spend", CORE + "Domain/Instance/InstancePlan.swift",
+        "observation.witness != .contradicts || observation.startedAt", "true || observation.startedAt",
+        seeds=600, catches="gone too early"),
+    Bug("what a command writes last is left behind", CORE + "Reconcilers/RemoteJob.swift",
+        "      if isCut, !status.isRunning, status.logBytes > position { continue }\n", "      _ = isCut\n",
+        seeds=600, catches="its log is"),
     Bug("NORMAL sync", "Sources/State/SQLiteDriver/SQLiteDriver.swift",
         "PRAGMA synchronous = FULL;", "PRAGMA synchronous = NORMAL;",
         more=[("Sources/State/SQLiteDriver/SQLiteDriver.swift", '("synchronous", "2")', '("synchronous", "1")')],
@@ -150,8 +159,8 @@ class Copy:
             with open(path, "w") as source:
                 source.write(text)
 
-    def build(self):
-        for product in ("vast-sim", "vastd"):
+    def build(self, bug):
+        for product in ("simulate",) if bug.seeds else ("vast-sim", "vastd"):
             done = subprocess.run(
                 ["swift", "build", "--product", product], cwd=self.folder, capture_output=True, text=True)
             if done.returncode != 0:
@@ -201,6 +210,16 @@ def provoke(build, bug):
     return said
 
 
+def play(build, bug):
+    """What the simulation says, a few seeds at a time, until it says what it should."""
+    said = []
+    for first in range(1, bug.seeds, 50):
+        said += seeds.play(os.path.join(build, "simulate"), first, 50)[1]
+        if any(bug.catches in sentence for sentence in said):
+            break
+    return said
+
+
 def main(folder, only=None):
     started = time.monotonic()
     chosen = [bug for bug in BUGS if not only or only in bug.name]
@@ -218,8 +237,8 @@ def main(folder, only=None):
             missed.append(bug.name)
             continue
         try:
-            build = copy.build()
-            said = provoke(build, bug) if build else []
+            build = copy.build(bug)
+            said = (play if bug.seeds else provoke)(build, bug) if build else []
         finally:
             copy.restore(kept)
         found = next((sentence for sentence in said if bug.catches in sentence), None)

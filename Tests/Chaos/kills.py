@@ -4,6 +4,7 @@ Rounds of some jobs and some kills; a quarter of the kills come while vastd reco
 faults stop, everything comes to rest, and the checker looks. A round counts only what it can prove: kills while a job or an
 instance was under way, and faults that the simulator really injected. The same seed draws the same jobs, faults and pauses.
 """
+import concurrent.futures
 import json
 import random
 import time
@@ -17,6 +18,7 @@ FAULTS = [
     (5, {"kind": "create_lost"}), (2, {"kind": "create_cut"}), (2, {"kind": "create_half"}), (2, {"kind": "create_html"}),
     (4, {"kind": "create_refused"}), (3, {"kind": "create_stopped"}), (4, {"kind": "create_taken"}),
     (3, {"route": "create", "delay": 4}), (4, {"kind": "list_fails", "count": 2}), (4, {"kind": "list_empty", "count": 3}),
+    (2, {"kind": "list_empty", "count": 8}), (2, {"route": "spend_rate", "reply": "502", "count": 2}),
     (3, {"kind": "list_cut"}), (3, {"kind": "list_half"}), (3, {"kind": "list_html"}), (3, {"kind": "list_short", "count": 2}),
     (3, {"kind": "read_fails"}), (3, {"kind": "read_empty", "count": 2}), (3, {"kind": "destroy_lost"}),
     (3, {"kind": "destroy_ignored"}), (5, {"kind": "limited", "count": 3}), (2, {"kind": "bad_key", "count": 2}),
@@ -108,35 +110,39 @@ class Round:
             time.sleep(0.2)
 
 
-def main(build, seed, kills, kills_per_round=30, jobs_per_round=24):
+def play(build, seed, kills, jobs):
+    """One round, and what was wrong afterwards."""
+    this = Round(build, seed, kills, jobs)
+    found = []
+    try:
+        found = this.run()
+    except Exception as error:
+        found = [f"{type(error).__name__}: {error}"]
+    finally:
+        this.rig.close(keep=bool(found))
+    return this, [f"round seed {seed}: {violation} [{this.rig.folder}]" for violation in found]
+
+
+def main(build, seed, kills, workers=1, kills_per_round=30, jobs_per_round=24):
     print(f"kills: seed {seed}, {kills} kills", flush=True)
     started = time.monotonic()
     done = open_kills = recovery = faults = jobs = 0
     violations = []
-    number = 0
-    while done < kills:
-        here = min(kills_per_round, kills - done)
-        round_seed = seed * 1000 + number
-        number += 1
-        this = Round(build, round_seed, here, jobs_per_round)
-        found = []
-        try:
-            found = this.run()
-        except Exception as error:
-            found = [f"{type(error).__name__}: {error}"]
-        finally:
-            this.rig.close(keep=bool(found))
-        for violation in found:
-            print(f"  round seed {round_seed}: {violation} [{this.rig.folder}]", flush=True)
-        violations += found
-        done += here
-        open_kills += this.open_kills
-        recovery += this.recovery_kills
-        faults += this.faults
-        jobs += len(this.jobs)
-        print(
-            f"  {done} kills, {open_kills} of them with something under way, {recovery} during recovery; {faults} faults, "
-            f"{jobs} jobs, {len(violations)} violations, {time.monotonic() - started:.0f} s", flush=True)
+    sizes = [min(kills_per_round, kills - first) for first in range(0, kills, kills_per_round)]
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        rounds = pool.map(lambda round: play(build, seed * 1000 + round[0], round[1], jobs_per_round), enumerate(sizes))
+        for this, found in rounds:
+            for violation in found:
+                print(f"  {violation}", flush=True)
+            violations += found
+            done += this.kills
+            open_kills += this.open_kills
+            recovery += this.recovery_kills
+            faults += this.faults
+            jobs += len(this.jobs)
+            print(
+                f"  {done} kills, {open_kills} of them with something under way, {recovery} during recovery; {faults} faults, "
+                f"{jobs} jobs, {len(violations)} violations, {time.monotonic() - started:.0f} s", flush=True)
     # A run that killed nothing that mattered proves nothing.
     strict = open_kills >= done // 2 and recovery >= done // 10 and faults >= done // 4
     if not strict:

@@ -19,7 +19,7 @@ PLACES = {
     f"{place}.{side}"
     for place in (
         "store.commit", "file.rename", "vast.create", "vast.search_offers", "vast.list_instances",
-        "vast.read_instance", "vast.destroy", "vast.attach_key", "ssh.prepare", "ssh.receiveInputs", "ssh.install",
+        "vast.read_instance", "vast.destroy", "vast.attach_key", "vast.spend", "ssh.prepare", "ssh.receiveInputs", "ssh.install",
         "ssh.launch", "ssh.collect",
     )
     for side in ("before", "after")
@@ -150,7 +150,7 @@ def main(build, seed, limit, workers):
         print(f"  never passed: {place}")
 
     # Lists and reads repeat themselves while one waits: six of each tell what there is to tell.
-    bounded = {place: min(count, 6) if place.startswith(("vast.list", "vast.read")) else count
+    bounded = {place: min(count, 6) if place.startswith(("vast.list", "vast.read", "vast.spend")) else count
                for place, count in counts.items()}
     chosen = cases(bounded, seed)
     if limit:

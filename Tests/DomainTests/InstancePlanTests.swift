@@ -25,10 +25,11 @@ import Testing
     return seen
   }
 
-  func step(_ row: Instance, _ list: [MarketInstance]?, after span: Duration, lastDestroy: Timestamp? = nil)
-    -> InstancePlan.Step
-  {
-    let observation = list.map { MarketObservation($0, startedAt: start + span) }
+  func step(
+    _ row: Instance, _ list: [MarketInstance]?, after span: Duration, lastDestroy: Timestamp? = nil,
+    spend witness: SpendWitness? = nil
+  ) -> InstancePlan.Step {
+    let observation = list.map { MarketObservation($0, startedAt: start + span, witness: witness) }
     return InstancePlan(
       for: row, observation: observation, lastDestroyCall: lastDestroy, now: start + span, settings: settings
     ).step
@@ -44,30 +45,50 @@ import Testing
     let ours = seen { $0.label = row.order.label }
     let stranger = seen { $0.label = "x #vastd/other/\(row.id)" }
     #expect(step(row, [ours], after: .seconds(1)) == .adopt(ours))
-    #expect(step(row, [stranger], after: .seconds(1)) == .noteAbsence)
+    #expect(step(row, [stranger], after: .seconds(1)) == .wait)
   }
 
-  @Test func `an order of unknown outcome is given up only after two lists and the settling time`() throws {
+  /// Which lists count, and when the first of them may: by what else they hold, and by what the spend says.
+  @Test(
+    arguments: [
+      (false, nil, 90), (false, .agrees, 90), (false, .contradicts, 1800), (true, nil, 270), (true, .agrees, 90),
+      (true, .contradicts, 1800),
+    ] as [(Bool, SpendWitness?, Int)])
+  func `an order of unknown outcome is given up after two lists apart, both from after its time`(
+    isEmpty: Bool, witness: SpendWitness?, seconds: Int
+  ) throws {
     let row = try instance(.orderSent) { $0.marketID = nil }
-    let stranger = seen { $0.label = "somebody else's" }
-    #expect(step(row, [stranger], after: .seconds(300)) == .noteAbsence, "one list proves nothing, however late")
-    var again = row
-    again.absences = 1
-    #expect(step(again, [stranger], after: .seconds(89)) == .noteAbsence)
-    #expect(step(again, [stranger], after: .seconds(90)) == .giveUpSearching)
-    #expect(step(again, [], after: .seconds(269)) == .noteAbsence, "an empty list may be a broken one")
-    #expect(step(again, [], after: .seconds(270)) == .giveUpSearching)
-    #expect(step(again, nil, after: .seconds(200)) == .wait, "no list is no information")
+    let list = isEmpty ? [] : [seen { $0.label = "somebody else's" }]
+    func step(_ row: Instance, _ span: Int) -> InstancePlan.Step {
+      self.step(row, list, after: .seconds(span), spend: witness)
+    }
+    #expect(step(row, seconds - 1) == .wait, "what is too early leaves no trace")
+    #expect(step(row, seconds) == .noteAbsence, "one list proves nothing, however late")
+    var once = row
+    once.absences = 1
+    once.absentSince = start + .seconds(seconds)
+    #expect(step(once, seconds + 9) == .wait, "two lists of one lie are one witness")
+    #expect(step(once, seconds + 10) == .giveUpSearching)
+    once.absentSince = start + .seconds(seconds - 1)
+    #expect(step(once, seconds + 60) == .noteAbsence, "a list from before its time does not count")
+    #expect(self.step(once, nil, after: .seconds(4000)) == .wait, "no list is no information")
   }
 
-  @Test func `the same list twice is one witness that an order came to nothing`() throws {
+  @Test func `after a restart the settling time begins anew, also for lists that counted before it`() throws {
     let row = try instance(.orderSent) { row in
       row.marketID = nil
       row.absences = 1
-      row.absentSince = start + .seconds(300)
+      row.absentSince = start + .seconds(95)
     }
-    #expect(step(row, [], after: .seconds(300)) == .wait)
-    #expect(step(row, [], after: .seconds(302)) == .giveUpSearching)
+    func step(after span: Int) -> InstancePlan.Step {
+      let list = [seen { $0.label = "somebody else's" }]
+      return InstancePlan(
+        for: row, observation: MarketObservation(list, startedAt: start + .seconds(span)),
+        watchedSince: start + .seconds(100), now: start + .seconds(span), settings: settings
+      ).step
+    }
+    #expect(step(after: 189) == .wait)
+    #expect(step(after: 190) == .noteAbsence)
   }
 
   @Test func `a destroy that came to nothing is asked for again, though lists hide the machine`() throws {
@@ -187,9 +208,45 @@ import Testing
     let row = try instance(.orderSent, .created, .destroyAsked) { $0.destroyAskedAt = start }
     #expect(step(row, [], after: .seconds(2), lastDestroy: start) == .confirmAbsence)
     var once = row
+    once.absences = 1
     once.absentSince = start + .seconds(2)
-    #expect(step(once, [], after: .seconds(2), lastDestroy: start) == .wait, "the same list does not count twice")
-    #expect(step(once, [], after: .seconds(3), lastDestroy: start) == .confirmAbsence)
+    for witness in [nil, SpendWitness.agrees] {
+      let same = step(once, [], after: .seconds(2), lastDestroy: start, spend: witness)
+      #expect(same == .wait, "the same list does not count twice")
+    }
+    #expect(step(once, [], after: .seconds(11), lastDestroy: start + .seconds(10)) == .wait, "a lie lasts some seconds")
+    #expect(step(once, [], after: .seconds(12), lastDestroy: start + .seconds(10)) == .confirmAbsence)
+    #expect(step(once, [], after: .seconds(3), lastDestroy: start, spend: .agrees) == .confirmAbsence)
+  }
+
+  @Test func `while money flows for what is not listed, a machine is not gone for five minutes`() throws {
+    let row = try instance(.orderSent, .created, .destroyAsked) { $0.destroyAskedAt = start }
+    func step(_ span: Int) -> InstancePlan.Step {
+      self.step(row, [], after: .seconds(span), lastDestroy: start + .seconds(span - 1), spend: .contradicts)
+    }
+    #expect(step(299) == .wait)
+    #expect(step(300) == .confirmAbsence)
+    let running = try instance(.orderSent, .created, .booted) { $0.absentSince = start }
+    #expect(self.step(running, [], after: .seconds(299), spend: .contradicts) == .noteAbsence)
+    #expect(self.step(running, [], after: .seconds(300), spend: .contradicts) == .confirmAbsence)
+  }
+
+  @Test func `the spend contradicts a list when more flows than all that is listed may cost`() {
+    var listed = MarketInstance(id: MarketID(7))
+    listed.runningPricePerHour = Money(microdollars: 400_000)
+    func unexplained(_ gpu: Int64, _ storage: Int64, by instances: [MarketInstance]) -> Money? {
+      MarketSpend(
+        gpuPerHour: Money(microdollars: gpu), storagePerHour: Money(microdollars: storage), asOf: start
+      ).unexplained(by: instances)
+    }
+    #expect(unexplained(0, 0, by: []) == .zero)
+    #expect(unexplained(0, 500, by: []) == .zero, "rounding")
+    #expect(unexplained(0, 501, by: []) == Money(microdollars: 501), "a small disk")
+    #expect(unexplained(390_000, 10_000, by: [listed]) == .zero)
+    #expect(unexplained(394_500, 10_000, by: [listed]) == .zero, "a hundredth and the tolerance")
+    #expect(unexplained(394_501, 10_000, by: [listed]) == Money(microdollars: 4_501))
+    #expect(
+      unexplained(0, 0, by: [MarketInstance(id: MarketID(8))]) == nil, "an instance without a price explains anything")
   }
 
   @Test func `a row answers for its own machine while either lives, and for one without a number while it orders`()

@@ -8,7 +8,7 @@ import Testing
 @Suite struct CircuitTests {
   private static let reads: [MarketplaceOperation] = [.searchOffers, .gpuNames, .account]
   /// What finds and ends what costs money.
-  private static let always: [MarketplaceOperation] = [.destroy, .listInstances, .readInstance]
+  private static let always: [MarketplaceOperation] = [.destroy, .listInstances, .readInstance, .spend]
   private static let changes: [MarketplaceOperation] = [.create, .registerKey, .attachKey]
 
   private func ticket(

@@ -60,6 +60,11 @@ final class ScriptedMarketplace: Marketplace {
   func registerKey(_ publicKey: String) async throws(MarketplaceError) { try await begin(.registerKey) }
   func attachKey(_ publicKey: String, to id: MarketID) async throws(MarketplaceError) { try await begin(.attachKey) }
 
+  func spend() async throws(MarketplaceError) -> MarketSpend {
+    try await begin(.spend)
+    return MarketSpend(gpuPerHour: .zero, storagePerHour: .zero, asOf: Timestamp(microseconds: Int64(count(.spend))))
+  }
+
   func account() async throws(MarketplaceError) -> MarketAccount {
     try await begin(.account)
     return MarketAccount(
@@ -82,6 +87,7 @@ extension Marketplace {
       case .registerKey: try await registerKey("ssh-ed25519 A")
       case .attachKey: try await attachKey("ssh-ed25519 A", to: MarketID(7))
       case .account: _ = try await account()
+      case .spend: _ = try await spend()
       }
       return nil
     } catch {

@@ -144,6 +144,84 @@ import Testing
     #expect(poller.observation?.instances.isEmpty == true)
   }
 
+  private func witness(_ events: [InstanceEvent], _ edit: (inout Instance) -> Void = { _ in }) async throws
+    -> SpendWitness?
+  {
+    _ = try await insert(events, edit)
+    await poller.poll()
+    return poller.observation?.witness
+  }
+
+  @Test func `the spend is asked when a machine of ours is missing, and agrees when nothing is spent`() async throws {
+    #expect(try await witness([.orderSent, .created, .destroyAsked]) == .agrees)
+    #expect(world.market.count(.spend) == 1)
+  }
+
+  @Test func `the spend contradicts a list that lacks a machine which still costs`() async throws {
+    world.market.change { state in
+      var hidden = MarketInstance(id: MarketID(1))
+      hidden.storagePricePerHour = Money(microdollars: 10_000)
+      state.instances[hidden.id] = hidden
+      state.hidden = [hidden.id]
+    }
+    #expect(try await witness([.orderSent, .created, .destroyAsked]) == .contradicts)
+  }
+
+  @Test func `a spend that cannot be had is no witness, and the list is one all the same`() async throws {
+    world.market.change { $0.failures[.spend] = [.unavailable(detail: "down")] }
+    #expect(try await witness([.orderSent, .created]) == nil)
+    #expect(poller.observation != nil && poller.status.error == nil)
+  }
+
+  @Test func `while nothing is missing the spend is asked every two minutes, and bears no witness`() async throws {
+    world.market.change { $0.instances[MarketID(1)] = MarketInstance(id: MarketID(1)) }
+    #expect(try await witness([.orderSent, .created, .booted]) == nil)
+    _ = try await insert([.orderSent, .refused]) { $0.marketID = nil }
+    world.clock.advance(by: .seconds(119))
+    await poller.poll()
+    #expect(world.market.count(.spend) == 1)
+    world.clock.advance(by: .seconds(1))
+    await poller.poll()
+    #expect(world.market.count(.spend) == 2)
+    #expect(poller.observation?.witness == nil)
+  }
+
+  @Test func `what flows for other things while nothing is missing does not contradict a list later`() async throws {
+    world.market.change { state in
+      var other = MarketInstance(id: MarketID(2))
+      other.storagePricePerHour = Money(microdollars: 30_000)
+      state.instances[other.id] = other
+      state.hidden = [other.id]
+    }
+    await poller.poll()
+    #expect(poller.unlistedSpend?.perHour == Money(microdollars: 30_000))
+    #expect(try await witness([.orderSent, .created, .destroyAsked]) == .agrees)
+    world.market.change { state in
+      var ours = MarketInstance(id: MarketID(1))
+      ours.storagePricePerHour = Money(microdollars: 10_000)
+      state.instances[ours.id] = ours
+      state.hidden.insert(ours.id)
+    }
+    await poller.poll()
+    #expect(poller.observation?.witness == .contradicts)
+  }
+
+  @Test func `an order without an answer is worth a witness when the settling time is over, not before`() async throws {
+    _ = try await insert([.orderSent]) { row in
+      row.marketID = nil
+      row.orderedAt = world.now
+    }
+    await poller.poll()
+    #expect(world.market.count(.spend) == 1, "the first look of all")
+    world.clock.advance(by: .seconds(89))
+    await poller.poll()
+    #expect(world.market.count(.spend) == 1)
+    world.clock.advance(by: .seconds(1))
+    await poller.poll()
+    #expect(world.market.count(.spend) == 2)
+    #expect(poller.observation?.witness == .agrees)
+  }
+
   @Test func `a list counts from the moment it was asked for, not from its answer`() async throws {
     let before = world.now
     await poller.poll()

@@ -19,6 +19,7 @@ import Testing
     logger.logLevel = .critical
     sweeper = OrphanSweeper(
       store: world.store, marketplace: world.market, observation: { world.current.poller.observation },
+      unlistedSpend: { world.current.poller.unlistedSpend },
       counted: { event in found.withLock { $0.append(event) } }, destroyed: { destroyed.withLock { $0 += 1 } },
       now: { world.now }, logger: logger)
   }
@@ -55,6 +56,37 @@ import Testing
     let events = try world.store.read { (r) throws(StoreError) in try r.events(after: 0, limit: 10) }
     #expect(events.map(\.event.type) == ["instance.orphan_found"])
     #expect(events.first?.event.data["provider_id"] == "7")
+  }
+
+  /// What costs so much by the hour and is in no list.
+  private func hide(_ number: Int64) {
+    world.market.change { state in
+      var hidden = MarketInstance(id: MarketID(number))
+      hidden.storagePricePerHour = Money(microdollars: 20_000)
+      state.instances[hidden.id] = hidden
+      state.hidden.insert(hidden.id)
+    }
+  }
+
+  @Test func `tells once of money that flows for nothing listed, at the second look, and again when it comes back`()
+    async throws
+  {
+    hide(1)
+    #expect(await look().changed == 0, "one look may have met a machine on its way")
+    #expect(sweeper.report.unlistedSpend?.perHour == Money(microdollars: 20_000))
+    #expect(await look(after: .seconds(119)).changed == 0)
+    #expect(await look(after: .seconds(1)).changed == 1)
+    #expect(await look(after: .seconds(120)).changed == 0)
+    world.market.change { $0.instances = [:] }
+    #expect(await look(after: .seconds(120)).changed == 0)
+    #expect(sweeper.report.unlistedSpend?.perHour == .zero)
+    hide(2)
+    _ = await look(after: .seconds(120))
+    #expect(await look(after: .seconds(120)).changed == 1)
+    let events = try world.store.read { (r) throws(StoreError) in try r.events(after: 0, limit: 10) }
+    #expect(events.map(\.event.type) == ["account.unlisted_spend", "account.unlisted_spend"])
+    #expect(events.map(\.event.data) == [["usd_per_hour": "0.02"], ["usd_per_hour": "0.02"]])
+    #expect(events.map(\.sequence) == [1, 2])
   }
 
   @Test func `never touches another installation's machine, an untagged one, or a broken tag`() async {
@@ -125,7 +157,7 @@ import Testing
 
   @Test func `reports what it knows, as of the list that it knows it from`() async throws {
     _ = await look()
-    #expect(sweeper.report == OrphanReport(asOf: world.now))
+    #expect(sweeper.report.orphans.isEmpty && sweeper.report.asOf == world.now)
     let id = put(7)
     #expect(sweeper.report.orphans.isEmpty, "no list has shown it")
     _ = await look()
@@ -148,7 +180,7 @@ import Testing
     #expect(sweeper.report.orphans.map(\.destroyAskedAt) == [world.now, world.now], "asked for is not gone")
     #expect(alive.isEmpty)
     _ = await look()
-    #expect(sweeper.report == OrphanReport(asOf: world.now))
+    #expect(sweeper.report.orphans.isEmpty && sweeper.report.asOf == world.now)
   }
 
   @Test func `while the store fails its report stays that of the last list that it could judge`() async {

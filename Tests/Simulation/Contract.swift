@@ -32,6 +32,9 @@ struct Contract {
   var hiddenUntil = Duration.zero
   let machine = Machine()
 
+  static let storagePerHour = Money(microdollars: 10_000)
+  var gpuPerHour: Money { Money(microdollars: offer.pricePerHour.microdollars - Self.storagePerHour.microdollars) }
+
   var isAlive: Bool { destroyedAt == nil }
 
   func isUp(at now: Duration) -> Bool {
@@ -55,8 +58,8 @@ struct Contract {
     shown.gpuCount = 1
     shown.isBid = isBid
     shown.runningPricePerHour = offer.pricePerHour
-    shown.gpuPricePerHour = offer.gpuPricePerHour
-    shown.storagePricePerHour = Money(microdollars: 10_000)
+    shown.gpuPricePerHour = gpuPerHour
+    shown.storagePricePerHour = Self.storagePerHour
     shown.actualStatus = now < bootsAt ? "loading" : "running"
     shown.directAddress = SSHAddress(host: "m\(id)", port: 22)
     switch fate {

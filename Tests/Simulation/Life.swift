@@ -41,8 +41,10 @@ final class Life: @unchecked Sendable {
     let jobSignal = Signal()
     let jobNews = KeyedSignals<ID<Job>>()
     let logNews = KeyedSignals<ID<Job>>()
+    var polling = MarketPoller.Configuration()
+    polling.settlingTime = Self.instanceSettings.settlingTime
     let poller = MarketPoller(
-      marketplace: market, store: store, configuration: .init(), signal: instanceSignal,
+      marketplace: market, store: store, configuration: polling, signal: instanceSignal,
       observed: { instanceSignal.raise() }, clock: clock, now: now, logger: logger)
     self.poller = poller
     let instances = InstanceReconciler(
@@ -56,7 +58,8 @@ final class Life: @unchecked Sendable {
     let leases = LeaseKeeper(
       store: store, shell: shell, providerURL: "https://vast.example", clock: clock, logger: logger)
     let orphans = OrphanSweeper(
-      store: store, marketplace: market, observation: { poller.observation }, now: now, logger: logger)
+      store: store, marketplace: market, observation: { poller.observation },
+      unlistedSpend: { poller.unlistedSpend }, now: now, logger: logger)
     let account = AccountKeeper(marketplace: market, shell: shell, seen: { _ in }, logger: logger)
     loops = [
       ReconcilerDriver(instances, signal: instanceSignal, period: .seconds(5), clock: clock, logger: logger),

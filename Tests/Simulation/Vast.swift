@@ -9,6 +9,8 @@ final class Vast: @unchecked Sendable {
   /// that lies for ever cannot be told from one that has nothing.
   enum Weather: String, CaseIterable {
     case calm, outage, emptyLists, halfLists, slow, badKey, limited, lostAnswers, ignoredDestroys
+    /// Lists and reads alike say that there is nothing. The spend tells the truth: somebody has to.
+    case emptyAccount
   }
 
   let thread: OneThread
@@ -144,6 +146,13 @@ final class Vast: @unchecked Sendable {
     guard let contract = contracts[id] else { return nil }
     if let until = contract.listedUntil, thread.time >= until { return nil }
     return contract.shown(at: thread.time)
+  }
+
+  func spend() -> MarketSpend {
+    let alive = contracts.values.filter(\.isAlive)
+    return MarketSpend(
+      gpuPerHour: alive.filter { $0.isUp(at: thread.time) }.reduce(.zero) { $0 + $1.gpuPerHour },
+      storagePerHour: alive.reduce(.zero) { sum, _ in sum + Contract.storagePerHour }, asOf: thread.now)
   }
 
   func list() -> [MarketInstance] {

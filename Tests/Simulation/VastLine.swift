@@ -20,6 +20,7 @@ struct VastLine: Marketplace {
 
   private func course(of operation: MarketplaceOperation) -> Course {
     let thread = vast.thread
+    if operation == .spend, vast.isUnder(.emptyAccount) { return .arrives(after: .milliseconds(50), answered: .zero) }
     if vast.isUnder(.outage) {
       return thread.dice.isIn(500) ? .refused(.unavailable(detail: "simulated outage")) : .lost(arrives: nil)
     }
@@ -90,14 +91,14 @@ struct VastLine: Marketplace {
 
   func listInstances() async throws(MarketplaceError) -> [MarketInstance] {
     try await exchange(.listInstances) {
-      if vast.isUnder(.emptyLists) { return .success([]) }
+      if vast.isUnder(.emptyLists) || vast.isUnder(.emptyAccount) { return .success([]) }
       if vast.isUnder(.halfLists) { return .failure(.malformedAnswer(detail: "simulated half list")) }
       return .success(vast.list())
     }
   }
 
   func readInstance(_ id: MarketID) async throws(MarketplaceError) -> MarketInstance? {
-    try await exchange(.readInstance) { .success(vast.shown(id)) }
+    try await exchange(.readInstance) { .success(vast.isUnder(.emptyAccount) ? nil : vast.shown(id)) }
   }
 
   func destroy(_ id: MarketID) async throws(MarketplaceError) {
@@ -118,6 +119,10 @@ struct VastLine: Marketplace {
       contract.machine.hasKey = true
       return .success(())
     }
+  }
+
+  func spend() async throws(MarketplaceError) -> MarketSpend {
+    try await exchange(.spend) { .success(vast.spend()) }
   }
 
   func account() async throws(MarketplaceError) -> MarketAccount {

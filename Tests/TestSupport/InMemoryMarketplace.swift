@@ -23,7 +23,7 @@ package final class InMemoryMarketplace: Marketplace {
   }
 
   package enum Call: String, Sendable, Hashable {
-    case search, names, create, list, read, destroy, registerKey, attachKey, account
+    case search, names, create, list, read, destroy, registerKey, attachKey, account, spend
   }
 
   private let state = Locked(State())
@@ -130,6 +130,19 @@ package final class InMemoryMarketplace: Marketplace {
   package func attachKey(_ publicKey: String, to id: MarketID) async throws(MarketplaceError) {
     try begin(.attachKey)
     state.withLock { $0.attachedKeys[id, default: []].append(publicKey) }
+  }
+
+  /// What the instances that exist cost, listed or not.
+  package func spend() async throws(MarketplaceError) -> MarketSpend {
+    try begin(.spend)
+    let alive = snapshot.instances.values
+    return MarketSpend(
+      gpuPerHour: alive.filter { $0.actualStatus == "running" }
+        .reduce(.zero) { sum, one in
+          let storage = one.storagePricePerHour?.microdollars ?? 0
+          return sum + Money(microdollars: (one.runningPricePerHour?.microdollars ?? storage) - storage)
+        },
+      storagePerHour: alive.reduce(.zero) { $0 + ($1.storagePricePerHour ?? .zero) }, asOf: now())
   }
 
   package func account() async throws(MarketplaceError) -> MarketAccount {

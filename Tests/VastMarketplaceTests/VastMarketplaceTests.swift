@@ -462,6 +462,25 @@ struct VastMarketplaceTests {
     #expect(error?.code == "malformed_answer")
   }
 
+  @Test func `the spend is that of GPUs and of the disks of instances`() async throws {
+    let vast = try FakeVast.recorded("spend_rate")
+    let spend = try await vast.marketplace.spend()
+    #expect(spend.gpuPerHour == Money(microdollars: 680_000))
+    #expect(spend.storagePerHour == Money(microdollars: 16_700))
+    #expect(vast.requests.map(\.url) == ["https://console.vast.ai/api/v0/users/spend-rate/"])
+  }
+
+  @Test(arguments: [
+    "{}", "[]", #"{"gpu_cost_per_hour": 0}"#, #"{"gpu_cost_per_hour": null, "container_storage_cost_per_hour": 0}"#,
+    #"{"gpu_cost_per_hour": 0, "container_storage_cost_per_hour": "some"}"#,
+    #"{"gpu_cost_per_hour": -1, "container_storage_cost_per_hour": 0}"#,
+  ])
+  func `a spend without its figures is malformed and not nothing`(body: String) async {
+    let vast = FakeVast(.success(.json(body)))
+    let error = await failure { () async throws(MarketplaceError) in try await vast.marketplace.spend() }
+    #expect(error?.code == "malformed_answer")
+  }
+
   @Test func `each call is told with its status, or none`() async throws {
     let seen = Locked<[String]>([])
     let vast = FakeVast(.success(try Recordings.response("err_502_html")), .failure(.timedOut))

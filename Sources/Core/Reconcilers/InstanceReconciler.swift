@@ -92,9 +92,11 @@ package final class InstanceReconciler: Reconciler {
       return await accept(instance, as: seen.id, failure: nil)
     case .noteAbsence:
       return await change(instance, event: nil) { row, now in
-        // While an order is looked for, lists count; later only direct reads do, see `confirmAbsence`.
-        if row.state == .creating { row.absences += 1 }
-        row.absentSince = row.absentSince ?? observation?.startedAt ?? now
+        let listedAt = observation?.startedAt ?? now
+        // While an order is looked for, lists count, and one that did not leaves no trace; later only direct reads count, see
+        // `confirmAbsence`.
+        if row.state == .creating { row.absences = 1 }
+        row.absentSince = row.state == .creating ? listedAt : row.absentSince ?? listedAt
       }
     case .giveUpSearching:
       let detail =

@@ -10,6 +10,11 @@ package final class MarketPoller: Sendable {
     package var interval: @Sendable () -> Duration = { .seconds(30) }
     /// While an instance boots, goes or is looked for. Vast allows a list a second for the whole account; two leave room.
     package var busyInterval = Duration.seconds(2)
+    /// From when on a list that lacks an order is worth a witness (`VASTD_SETTLE_S`); before, it proves nothing anyway.
+    package var settlingTime = InstanceSettings().settlingTime
+    /// Between two looks at the spend while nothing is missing. Vast allows one in two seconds; two minutes find what was
+    /// forgotten soon enough, and cost 30 calls an hour.
+    package var spendInterval = Duration.seconds(120)
 
     package init() {}
   }
@@ -18,6 +23,8 @@ package final class MarketPoller: Sendable {
     var observation: MarketObservation?
     var startedAt: Timestamp?
     var error: Failure?
+    var unlisted: UnlistedSpend?
+    var spendAskedAt: Timestamp?
   }
 
   private let marketplace: any Marketplace
@@ -51,6 +58,9 @@ package final class MarketPoller: Sendable {
   /// The last complete list; never a failed or half one.
   package var observation: MarketObservation? { state.withLock { $0.observation } }
 
+  /// As the last look at the spend found it; nil before the first.
+  package var unlistedSpend: UnlistedSpend? { state.withLock { $0.unlisted } }
+
   package var status: PollerStatus {
     let interval = interval
     return state.withLock { state in
@@ -72,8 +82,9 @@ package final class MarketPoller: Sendable {
     state.withLock { $0.startedAt = startedAt }
     do throws(MarketplaceError) {
       let instances = try await marketplace.listInstances()
+      let witness = await witness(to: instances, at: startedAt)
       state.withLock { state in
-        state.observation = MarketObservation(instances, startedAt: startedAt)
+        state.observation = MarketObservation(instances, startedAt: startedAt, witness: witness)
         state.error = nil
       }
       observed()
@@ -82,6 +93,47 @@ package final class MarketPoller: Sendable {
       state.withLock { $0.error = Failure(code: error.code, detail: error.detail, isRetryable: true) }
       logger.warning("instance list failed", metadata: ["code": "\(error.code)", "error": "\(error.detail)"])
     }
+  }
+
+  /// Whether the list lacks something of ours that may exist and that somebody might now conclude to be gone.
+  private func isMissingSome(_ instances: [MarketInstance], at startedAt: Timestamp) -> Bool {
+    let listed = Set(instances.map(\.id))
+    let tags = Set(instances.compactMap { $0.label.flatMap(InstanceTag.init(inLabel:)) })
+    return live.contains { row in
+      if let id = row.marketID { return row.state.mayExist && !listed.contains(id) }
+      guard row.state == .creating, let orderedAt = row.orderedAt else { return false }
+      return startedAt - orderedAt >= configuration.settlingTime && !tags.contains(row.tag)
+    }
+  }
+
+  /// Asks the spend when something is missing, and once in a while besides, to know what flows for other things. Nil when it
+  /// was not asked, cannot be had, or cannot be compared: then the list has to do by itself.
+  private func witness(to instances: [MarketInstance], at startedAt: Timestamp) async -> SpendWitness? {
+    let isMissing = isMissingSome(instances, at: startedAt)
+    let isDue = state.withLock { $0.spendAskedAt.map { startedAt - $0 >= configuration.spendInterval } ?? true }
+    guard isMissing || isDue else { return nil }
+    state.withLock { $0.spendAskedAt = startedAt }
+    let unexplained: Money
+    do throws(MarketplaceError) {
+      guard let found = try await marketplace.spend().unexplained(by: instances) else { return nil }
+      unexplained = found
+    } catch {
+      logger.debug("spend not read", metadata: ["code": "\(error.code)"])
+      return nil
+    }
+    let usual = state.withLock { state in
+      guard isMissing else {
+        let looks = unexplained > .zero ? (state.unlisted?.looks ?? 0) + 1 : 0
+        state.unlisted = UnlistedSpend(perHour: unexplained, looks: looks, asOf: startedAt)
+        return unexplained
+      }
+      return state.unlisted?.perHour ?? .zero
+    }
+    guard isMissing else { return nil }
+    guard unexplained > usual + (usual > .zero ? MarketSpend.tolerance : .zero) else { return .agrees }
+    logger.warning(
+      "money flows for something that the list does not show", metadata: ["usd_per_hour": "\(unexplained.dollars)"])
+    return .contradicts
   }
 
   private func waitUntilDue() async {
@@ -107,9 +159,11 @@ package final class MarketPoller: Sendable {
   }
 
   /// Instances about which the provider is expected to say something new soon.
-  private var awaited: [Instance] {
+  private var awaited: [Instance] { live.filter(\.isAwaited) }
+
+  private var live: [Instance] {
     do throws(StoreError) {
-      return try store.read { (r) throws(StoreError) in try r.liveInstances() }.filter(\.isAwaited)
+      return try store.read { (r) throws(StoreError) in try r.liveInstances() }
     } catch {
       return []
     }

@@ -6,6 +6,8 @@ package import Store
 /// Finds machines that bear our tag and that no row claims, tells of them, and destroys them after a grace period: the last
 /// step of "how a rental survives anything". An answer can come later than any settling time, and money flows all the same.
 ///
+/// What no list shows has no number and no label: only the spend tells of it, and all that can be done is to say so.
+///
 /// What it knows of orphans is in memory: a restart only begins the grace again. Their cost is not in the ledger, whose
 /// lines belong to rows that live; Vast's own charges name them by label.
 package final class OrphanSweeper: Reconciler {
@@ -26,11 +28,14 @@ package final class OrphanSweeper: Reconciler {
     var orphans: [MarketID: Orphan] = [:]
     /// The last list all of whose orphans are in `orphans`.
     var asOf: Timestamp?
+    /// Whether the unlisted spend that flows now was told.
+    var hasToldOfSpend = false
   }
 
   private let store: Store
   private let marketplace: any Marketplace
   private let observation: @Sendable () -> MarketObservation?
+  private let unlistedSpend: @Sendable () -> UnlistedSpend?
   private let counted: @Sendable (FleetEvent) -> Void
   private let destroyed: @Sendable () -> Void
   private let now: @Sendable () -> Timestamp
@@ -38,16 +43,19 @@ package final class OrphanSweeper: Reconciler {
   private let state = Locked(State())
 
   /// - Parameters:
+  ///   - unlistedSpend: what the last look at the spend found.
   ///   - counted: told each event that was recorded.
   ///   - destroyed: told each destroy that the provider accepted.
   package init(
     store: Store, marketplace: any Marketplace, observation: @escaping @Sendable () -> MarketObservation?,
+    unlistedSpend: @escaping @Sendable () -> UnlistedSpend? = { nil },
     counted: @escaping @Sendable (FleetEvent) -> Void = { _ in }, destroyed: @escaping @Sendable () -> Void = {},
     now: @escaping @Sendable () -> Timestamp, logger: Logger
   ) {
     self.store = store
     self.marketplace = marketplace
     self.observation = observation
+    self.unlistedSpend = unlistedSpend
     self.counted = counted
     self.destroyed = destroyed
     self.now = now
@@ -59,11 +67,16 @@ package final class OrphanSweeper: Reconciler {
     let state = state.withLock { $0 }
     return OrphanReport(
       orphans: state.orphans.values.sorted { ($0.firstSeenAt, $0.seen.id) > ($1.firstSeenAt, $1.seen.id) },
-      asOf: state.asOf)
+      asOf: state.asOf, unlistedSpend: unlistedSpend())
   }
 
   package func activate() async -> Outcome {
     var outcome = Outcome()
+    switch await tellOfSpend() {
+    case true?: outcome.changed += 1
+    case false?: outcome.failures += 1
+    case nil: break
+    }
     guard let observation = observation() else { return outcome }
     let orphans: [MarketID: Found]
     do throws(StoreError) {
@@ -127,6 +140,30 @@ package final class OrphanSweeper: Reconciler {
     }
     counted(event)
     logger.warning("orphan found", metadata: metadata(id, tag))
+    return true
+  }
+
+  /// Once for each time that it begins. True when it was told now, false when that failed.
+  private func tellOfSpend() async -> Bool? {
+    guard let unlisted = unlistedSpend() else { return nil }
+    guard unlisted.isCertain else {
+      if unlisted.perHour == .zero { state.withLock { $0.hasToldOfSpend = false } }
+      return nil
+    }
+    guard !state.withLock({ $0.hasToldOfSpend }) else { return nil }
+    let event = FleetEvent(
+      type: "account.unlisted_spend", subject: "account", at: now(),
+      data: ["usd_per_hour": String(unlisted.perHour.dollars)])
+    do throws(StoreError) {
+      try await store.write { (tx) throws(StoreError) in try tx.append(event) }
+    } catch {
+      logger.error("unlisted spend cannot be recorded", metadata: ["error": "\(error)"])
+      return false
+    }
+    state.withLock { $0.hasToldOfSpend = true }
+    counted(event)
+    logger.warning(
+      "the account pays for something that no list shows", metadata: ["usd_per_hour": "\(unlisted.perHour.dollars)"])
     return true
   }
 

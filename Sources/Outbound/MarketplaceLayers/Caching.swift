@@ -101,6 +101,8 @@ package struct Caching: Marketplace {
 
   package func destroy(_ id: MarketID) async throws(MarketplaceError) { try await fresh.destroy(id) }
 
+  package func spend() async throws(MarketplaceError) -> MarketSpend { try await fresh.spend() }
+
   package func registerKey(_ publicKey: String) async throws(MarketplaceError) {
     try await fresh.registerKey(publicKey)
   }

@@ -1,7 +1,7 @@
 package import Domain
 
 /// A marketplace around a marketplace that does the same with every call: measure, pace, repeat. A layer says it once, in
-/// `around`, and does not spell out nine methods that all look alike; that is what earns the protocol its place.
+/// `around`, and does not spell out ten methods that all look alike; that is what earns the protocol its place.
 ///
 /// They are put together as `ServingStale(Caching(Retrying(CircuitBreaking(RateLimited(Measured(VastMarketplace))))))`:
 /// measuring innermost, so that what is counted is what Vast saw, and waiting for a turn does not look like a slow Vast;
@@ -53,5 +53,9 @@ extension MarketplaceLayer {
 
   package func account() async throws(MarketplaceError) -> MarketAccount {
     try await around(.account) { () async throws(MarketplaceError) in try await inner.account() }
+  }
+
+  package func spend() async throws(MarketplaceError) -> MarketSpend {
+    try await around(.spend) { () async throws(MarketplaceError) in try await inner.spend() }
   }
 }

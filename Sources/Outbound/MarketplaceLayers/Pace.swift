@@ -6,7 +6,7 @@ extension MarketplaceOperation {
     switch self {
     case .create: .milliseconds(4500)
     case .destroy: .seconds(3)
-    case .searchOffers, .readInstance, .attachKey, .account: .seconds(2)
+    case .searchOffers, .readInstance, .attachKey, .account, .spend: .seconds(2)
     // A read and a write of the keys are two endpoints of 1 s each; one registration uses each once. For the GPU names no
     // number is known.
     case .listInstances, .registerKey, .gpuNames: .seconds(1)

@@ -88,6 +88,10 @@ package struct VastClient: Sendable {
     try await call(.account, "GET", "/api/v0/users/current")
   }
 
+  func spendRate() async throws(VastError) -> VastReply {
+    try await call(.spend, "GET", "/api/v0/users/spend-rate/")
+  }
+
   // MARK: Sending
 
   /// Throws only when there is no key to send.

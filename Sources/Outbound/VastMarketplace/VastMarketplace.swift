@@ -109,6 +109,22 @@ package struct VastMarketplace: Marketplace {
   }
 }
 
+extension VastMarketplace {
+  /// A figure that is missing or no number is an error: as nothing it would bear witness.
+  package func spend() async throws(MarketplaceError) -> MarketSpend {
+    let answer = try await translated(.spend) { () async throws(VastError) in
+      try await client.spendRate().accepted()
+    }
+    func figure(_ name: String) -> Money? {
+      answer[name]?.asNumber.flatMap { $0 >= 0 ? Money(dollars: $0) : nil }
+    }
+    guard let gpu = figure("gpu_cost_per_hour"), let storage = figure("container_storage_cost_per_hour") else {
+      throw .malformedAnswer(detail: "a spend rate without its figures")
+    }
+    return MarketSpend(gpuPerHour: gpu, storagePerHour: storage, asOf: client.configuration.now())
+  }
+}
+
 /// An authorized key without its comment, which Vast may change.
 private struct SSHKeyText: Equatable {
   let parts: [Substring]

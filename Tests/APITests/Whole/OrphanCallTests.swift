@@ -9,10 +9,13 @@ import Testing
     let world = try APIWorld()
     let none = try await world.call("GET", "/v1/orphans").json
     #expect(none["items"] == .array([]) && none["as_of"] == .null)
+    #expect(none["unlisted_spend_per_hour_usd"] == .null && none["spend_as_of"] == .null)
     world.orphans.withLock { $0 = .two }
     let answer = try await world.call("GET", "/v1/orphans").json
     guard case .array(let items) = answer["items"], items.count == 2 else { throw Unexpected(what: "no items") }
     #expect(answer["as_of"] == .string("1970-01-01T00:16:40.000Z"))
+    #expect(answer["unlisted_spend_per_hour_usd"] == .number(0.5))
+    #expect(answer["spend_as_of"] == .string("1970-01-01T00:16:39.000Z"))
     #expect(items[0]["provider_id"] == .integer(8))
     #expect(items[0]["label"] == .string("x #vastd/tests/ins_00000000000000000000000000"))
     #expect(items[0]["machine_id"] == .integer(5) && items[0]["gpu_name"] == .string("RTX 4090"))
@@ -50,6 +53,7 @@ extension OrphanReport {
         Orphan(
           seen: MarketInstance(id: MarketID(7)), firstSeenAt: Timestamp(seconds: 800),
           destroyAfter: Timestamp(seconds: 920)),
-      ], asOf: Timestamp(seconds: 1000))
+      ], asOf: Timestamp(seconds: 1000),
+      unlistedSpend: UnlistedSpend(perHour: Money(microdollars: 500_000), looks: 2, asOf: Timestamp(seconds: 999)))
   }
 }

@@ -3,10 +3,13 @@ package struct MarketObservation: Sendable {
   package let instances: [MarketID: MarketInstance]
   /// When the first page was asked for.
   package let startedAt: Timestamp
+  /// What the spend said right after it; nil when it was not asked, or did not say.
+  package let witness: SpendWitness?
 
-  package init(_ instances: [MarketInstance], startedAt: Timestamp) {
+  package init(_ instances: [MarketInstance], startedAt: Timestamp, witness: SpendWitness? = nil) {
     self.instances = Dictionary(instances.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     self.startedAt = startedAt
+    self.witness = witness
   }
 
   /// The lowest-numbered instance that bears the tag.
@@ -22,9 +25,18 @@ package struct InstanceSettings: Sendable {
   /// How long after the order complete lists must lack a rental of unknown outcome (`VASTD_SETTLE_S`). Creations show up
   /// within seconds; an answer can be a minute late.
   package var settlingTime = Duration.seconds(90)
-  /// How many times as long when those lists have no row at all. A list that was empty for every caller made others rent again
-  /// and again; who has nothing else in the account waits four and a half minutes for the next try, once in a great while.
+  /// How many times as long when those lists have no row at all and nobody bears witness to that. A list that was empty for
+  /// every caller made others rent again and again.
   package static let emptyListFactor = 3
+  /// How many times as long while money flows for something that lists do not show: half an hour by default. It is most
+  /// likely the rental that is looked for; but a provider that bills for what is long gone must not hold a job up for ever.
+  package static let contradictedListFactor = 20
+  /// Between two looks that together prove an absence, as a part of the settling time: 10 s by default. A list that goes wrong
+  /// mostly goes wrong for some seconds, and two lists of the same lie are one witness.
+  package var confirmationSpan: Duration { settlingTime / 9 }
+  /// While money flows for something that lists do not show, lists and reads prove a destroyed machine gone only after this.
+  /// They are two against one, and the spend may lag behind.
+  package var contradictedGrace = Duration.seconds(300)
   /// An instance that nobody asked to go must be missing this long before it is looked for by a direct read.
   package var absenceGrace = Duration.seconds(60)
   /// A destroy that was accepted and not done is asked for again after this long.
@@ -99,13 +111,23 @@ private struct Planner {
   func search(_ observation: MarketObservation?) -> InstancePlan.Step {
     guard let orderedAt = instance.orderedAt, let observation, observation.startedAt > orderedAt else { return .wait }
     if let found = observation.instance(tagged: instance.tag) { return .adopt(found) }
-    let unknownSince = max(orderedAt, watchedSince ?? orderedAt)
-    // The same list twice is one witness.
-    if instance.absences > 0, observation.startedAt <= instance.absentSince ?? orderedAt { return .wait }
-    // An empty list says the least: it is what a provider shows whose list is broken.
-    let needed = settings.settlingTime * (observation.instances.isEmpty ? InstanceSettings.emptyListFactor : 1)
-    let isSettled = observation.startedAt - unknownSince >= needed
-    return isSettled && instance.absences >= 1 ? .giveUpSearching : .noteAbsence
+    // Only lists from after the settling time count, and two of them have to say the same some time apart.
+    let settledAt = max(orderedAt, watchedSince ?? orderedAt) + neededTime(observation)
+    guard observation.startedAt >= settledAt else { return .wait }
+    guard instance.absences > 0, let absentSince = instance.absentSince, absentSince >= settledAt else {
+      return .noteAbsence
+    }
+    return observation.startedAt - absentSince >= settings.confirmationSpan ? .giveUpSearching : .wait
+  }
+
+  /// How long after an order a list like this one may count. An empty list says the least: it is what a provider shows whose
+  /// list is broken, unless the spend agrees with it.
+  private func neededTime(_ observation: MarketObservation) -> Duration {
+    switch observation.witness {
+    case .contradicts: settings.settlingTime * InstanceSettings.contradictedListFactor
+    case nil where observation.instances.isEmpty: settings.settlingTime * InstanceSettings.emptyListFactor
+    case .agrees, nil: settings.settlingTime
+    }
   }
 
   func follow(_ observation: MarketObservation?) -> InstancePlan.Step {
@@ -118,7 +140,8 @@ private struct Planner {
 
   private func absent(_ observation: MarketObservation) -> InstancePlan.Step {
     guard let since = instance.absentSince else { return .noteAbsence }
-    return observation.startedAt - since >= settings.absenceGrace ? .confirmAbsence : .noteAbsence
+    let grace = observation.witness == .contradicts ? settings.contradictedGrace : settings.absenceGrace
+    return observation.startedAt - since >= max(grace, settings.absenceGrace) ? .confirmAbsence : .noteAbsence
   }
 
   private func boot(_ seen: MarketInstance) -> InstancePlan.Step {
@@ -194,9 +217,18 @@ private struct Planner {
     let isDue = lastCall.map { now - $0 >= settings.destroyRetry } ?? true
     // Lists lack it, and yet a read after the last call showed it: that call came to nothing.
     if let seenAt = instance.lastSeenAt, seenAt > lastCall ?? askedAt { return isDue ? .destroy : .wait }
-    if let observation, observation.startedAt > (lastCall ?? askedAt), observation.instances[id] == nil {
-      return observation.startedAt > (instance.absentSince ?? askedAt) ? .confirmAbsence : .wait
+    if let observation, observation.startedAt > (lastCall ?? askedAt), observation.instances[id] == nil,
+      observation.witness != .contradicts || observation.startedAt - askedAt >= settings.contradictedGrace
+    {
+      return isNewProof(observation, since: askedAt) ? .confirmAbsence : .wait
     }
     return isDue ? .destroy : .wait
+  }
+
+  /// The first look, or one that is far enough from it: at once where the spend agrees, who is a third witness.
+  private func isNewProof(_ observation: MarketObservation, since askedAt: Timestamp) -> Bool {
+    guard instance.absences > 0, let since = instance.absentSince else { return observation.startedAt > askedAt }
+    let span = observation.witness == .agrees ? Duration.zero : settings.confirmationSpan
+    return observation.startedAt > since && observation.startedAt - since >= span
   }
 }

@@ -24,10 +24,13 @@ package struct OrphanReport: Sendable, Hashable {
   package var orphans: [Orphan]
   /// When that list was asked for; nil before the first complete one, and then nothing is known.
   package var asOf: Timestamp?
+  /// What flows for something that no list shows; nil while that is not known.
+  package var unlistedSpend: UnlistedSpend?
 
-  package init(orphans: [Orphan] = [], asOf: Timestamp? = nil) {
+  package init(orphans: [Orphan] = [], asOf: Timestamp? = nil, unlistedSpend: UnlistedSpend? = nil) {
     self.orphans = orphans
     self.asOf = asOf
+    self.unlistedSpend = unlistedSpend
   }
 }
 

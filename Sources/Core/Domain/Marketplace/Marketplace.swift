@@ -27,6 +27,9 @@ package protocol Marketplace: Sendable {
   func attachKey(_ publicKey: String, to id: MarketID) async throws(MarketplaceError)
 
   func account() async throws(MarketplaceError) -> MarketAccount
+
+  /// What the account spends by the hour now. Never from a cache: it is asked for to test a list.
+  func spend() async throws(MarketplaceError) -> MarketSpend
 }
 
 /// The provider's own number of an instance (its contract).

@@ -10,6 +10,7 @@ package enum MarketplaceOperation: String, Sendable, Hashable, CaseIterable {
   case registerKey = "register_key"
   case attachKey = "attach_key"
   case account
+  case spend
 
   /// Whether doing it twice does no more than doing it once. Renting is the one call that is not so.
   package var isRepeatable: Bool { self != .create }

@@ -21,6 +21,7 @@ package enum LogKey {
   package static let to = "to"
   package static let count = "count"
   package static let bytes = "bytes"
+  package static let usdPerHour = "usd_per_hour"
   package static let status = "status"
   package static let code = "code"
   /// What went wrong, for people.

@@ -7,6 +7,8 @@ enum OrphanJSON {
     writer.object { writer in
       writer.array("items") { writer in for orphan in report.orphans { writer.element(orphan) } }
       writer.member("as_of", report.asOf)
+      writer.member("unlisted_spend_per_hour_usd", report.unlistedSpend?.perHour)
+      writer.member("spend_as_of", report.unlistedSpend?.asOf)
     }
     return writer.bytes
   }
