@@ -121,7 +121,8 @@ BUGS = [
     Bug("a log is not flushed before its job goes on", CORE + "Reconcilers/JobDrive+Watching.swift",
         "    await remote.synchronizeLog()\n", "", cuts=10, catches="a complete log is lost"),
     Bug("a log with holes is trusted", "Sources/State/Artifacts/LogFile.swift",
-        "    guard let boot else { return true }\n", "    guard boot == nil else { return true }\n", cuts=10, catches="its log is"),
+        "    guard let boot else { return true }\n", "    guard boot == nil else { return true }\n", cuts=10,
+        catches="with holes"),
     Bug("the data folder keeps its name only by luck", "Sources/State/Artifacts/DataDirectory.swift",
         "      try FileHandle.synchronizeDirectory(FileHandle.folder(of: path))\n", "", cuts=3, catches="the database is gone"),
 ]

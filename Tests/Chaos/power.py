@@ -327,7 +327,8 @@ class Round:
                     log = None
                 wanted = "".join(f"{number}\n" for number in range(int(lines[row["id"]]))).encode()
                 if log != wanted:
-                    what = "not there" if log is None else f"{len(log)} of {len(wanted)} bytes"
+                    holes = "" if log is None or wanted.startswith(log) else ", with holes"
+                    what = "not there" if log is None else f"{len(log)} of {len(wanted)} bytes{holes}"
                     yield f"a complete log is lost: that of {row['id']} ({row['state']}) is {what}"
 
         # A pin that is lost is a machine that may be anybody's at the next contact.
