@@ -121,9 +121,10 @@ final class HostConnection: Sendable {
         ControlSocket.terminate(options.controlPath)
         throw .local(detail: "the host's key could not be kept in \(options.knownHostsFile)")
       }
-      try Files.synchronize(options.knownHostsFile)
-      try Files.synchronize(Files.folder(of: options.knownHostsFile))
     }
+    // Not at the first contact alone: a life that was killed between that and this leaves a file that nobody flushed.
+    try Files.synchronize(options.knownHostsFile)
+    try Files.synchronize(Files.folder(of: options.knownHostsFile))
     guard ControlSocket.isAnswering(options.controlPath) else {
       throw .unreachable(detail: "the connection ended right after the login")
     }
