@@ -104,9 +104,6 @@ BUGS = [
         # Without its witness, who would wait all the same.
         faults=({"kind": "create_lost"}, {"kind": "spend_fails", "count": 1000}), options=("--visibility", "6"),
         catches="leak"),
-    Bug("nobody listens to the spend", CORE + "Domain/Instance/InstancePlan.swift",
-        "observation.witness != .contradicts || observation.startedAt", "true || observation.startedAt",
-        seeds=600, catches="gone too early"),
     Bug("what a command writes last is left behind", CORE + "Reconcilers/RemoteJob.swift",
         "      if isCut, !status.isRunning, status.logBytes > position { continue }\n", "      _ = isCut\n",
         seeds=600, catches="its log is"),
