@@ -20,9 +20,7 @@ func processEnvironment() -> [String: String] {
 /// 64 are for the database, the calls and the threads.
 func affordableJobs(_ wanted: Int) -> Int {
   let server = HTTPServerConfiguration()
-  let allowed = Int(
-    clamping: csystem_raise_open_files(UInt64(server.connectionLimit + server.otherDescriptors)))
-  return max(1, min(wanted, (min(server.otherDescriptors, allowed / 2) - 64) / 8))
+  return max(1, min(wanted, (server.share(of: server.raiseDescriptors()).others - 64) / 8))
 }
 
 /// Secrets leave the environment once read, so that neither `/proc/PID/environ` of a child nor a crash report shows them.

@@ -271,6 +271,26 @@ import Testing
       unexplained(0, 0, by: [MarketInstance(id: MarketID(8))]) == nil, "an instance without a price explains anything")
   }
 
+  @Test(
+    arguments: [
+      // status of the one that is listed, spent on GPUs, usual, what is said
+      ("running", 390_000, 0, .agrees), ("running", 395_000, 0, .contradicts),
+      ("exited", 0, 0, .agrees), ("exited", 300_000, 0, nil), ("exited", 395_000, 0, .contradicts),
+      (nil, 300_000, 0, nil), ("running", 690_000, 300_000, .agrees), ("running", 691_000, 300_000, .contradicts),
+    ] as [(String?, Int64, Int64, SpendWitness?)])
+  func `the spend agrees only with what the listed machines cost as they are`(
+    status: String?, gpu: Int64, usual: Int64, said: SpendWitness?
+  ) {
+    var listed = MarketInstance(id: MarketID(7))
+    listed.actualStatus = status
+    listed.runningPricePerHour = Money(microdollars: 400_000)
+    listed.storagePricePerHour = Money(microdollars: 10_000)
+    let spend = MarketSpend(
+      gpuPerHour: Money(microdollars: gpu), storagePerHour: Money(microdollars: 10_000), asOf: start)
+    #expect(spend.witness(to: [listed], usual: Money(microdollars: usual)) == said)
+    #expect(spend.witness(to: [listed, MarketInstance(id: MarketID(8))], usual: .zero) == nil)
+  }
+
   @Test func `a row answers for its own machine while either lives, and for one without a number while it orders`()
     throws
   {

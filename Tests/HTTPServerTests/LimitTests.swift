@@ -106,6 +106,17 @@ import Testing
     }
   }
 
+  @Test(
+    arguments: [
+      (1 << 20, 4096, 2048), (6144, 4096, 2048), (4096, 2048, 2048), (1024, 512, 512), (256, 128, 128), (20, 16, 10),
+    ])
+  func `what a process may open is shared between connections and all else`(
+    allowed: Int, connections: Int, others: Int
+  ) {
+    let share = HTTPServerConfiguration(host: "127.0.0.1", port: 0).share(of: allowed)
+    #expect(share == (connections, others))
+  }
+
   @Test func `connections above the limit wait until one is free`() async throws {
     try await withServer(
       {

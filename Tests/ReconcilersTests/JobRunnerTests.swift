@@ -290,6 +290,30 @@ import Testing
     #expect(world.market.snapshot.instances.isEmpty)
   }
 
+  @Test func `a command that ended in time while nobody looked is not called too long`() async throws {
+    let world = try World()
+    world.shell.change { $0.endsAs = nil }
+    let id = try await world.submit { $0.maximumDuration = .seconds(20) }
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state == .running
+    }
+    // Down for longer than the bound: the command has ended meanwhile, and the line is slow to say so.
+    try await world.restart(after: {
+      world.shell.change { shell in
+        shell.command = .ended(exitCode: 0)
+        shell.log = Array("done\n".utf8)
+        shell.hangingFollows = 1
+      }
+      world.clock.advance(by: .seconds(60))
+    })
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    let job = try world.job(id)
+    #expect(job.exitCode == 0)
+    #expect(job.failure?.code != "max_duration_exceeded")
+    #expect(world.shell.snapshot.terminations == 0)
+  }
+
   @Test func `a job that reaches its bound of cost is ended`() async throws {
     let world = try World()
     world.shell.change { $0.endsAs = nil }

@@ -26,6 +26,8 @@ package final class ScriptedShell: RemoteShell {
     /// What the next follows come to while the command runs on: these bytes, then their time is over; or, for nil, the
     /// connection breaks.
     package var cutFollows: [[UInt8]?] = []
+    /// So many of the next follows never come to anything.
+    package var hangingFollows = 0
     /// What a renewal ends with.
     package var leaseExit: Int32 = 0
     /// What a command writes whose output goes to a file.
@@ -96,6 +98,14 @@ package final class ScriptedShell: RemoteShell {
         guard let cut else { throw .unreachable(detail: "scripted break") }
         if case .pieces(let sink) = command.output, !cut.isEmpty { _ = await sink(cut) }
         throw .timedOut
+      }
+      let hangs = state.withLock { state in
+        defer { state.hangingFollows = max(0, state.hangingFollows - 1) }
+        return state.hangingFollows > 0
+      }
+      if hangs {
+        await Signal().wait(after: 0)
+        throw .cancelled
       }
       while snapshot.command == Self.running {
         let seen = ended.count

@@ -113,21 +113,26 @@ package final class MarketPoller: Sendable {
     let isDue = state.withLock { $0.spendAskedAt.map { startedAt - $0 >= configuration.spendInterval } ?? true }
     guard isMissing || isDue else { return nil }
     state.withLock { $0.spendAskedAt = startedAt }
-    guard let unexplained = await spendInTime()?.unexplained(by: instances) else { return nil }
-    let usual = state.withLock { state in
-      guard isMissing else {
-        let looks = unexplained > .zero ? (state.unlisted?.looks ?? 0) + 1 : 0
-        state.unlisted = UnlistedSpend(perHour: unexplained, looks: looks, asOf: startedAt)
-        return unexplained
-      }
-      // One look alone may have been a lie, and would cover up for what is missing now.
-      return state.unlisted.flatMap { $0.isCertain ? $0.perHour : nil } ?? .zero
+    guard let spend = await spendInTime() else { return nil }
+    guard isMissing else {
+      note(spend.unexplained(by: instances), at: startedAt)
+      return nil
     }
-    guard isMissing else { return nil }
-    guard unexplained > usual + (usual > .zero ? MarketSpend.tolerance : .zero) else { return .agrees }
-    logger.warning(
-      "money flows for something that the list does not show", metadata: ["usd_per_hour": "\(unexplained.dollars)"])
-    return .contradicts
+    // One look alone may have been a lie, and would cover up for what is missing now.
+    let usual = state.withLock { $0.unlisted.flatMap { $0.isCertain ? $0.perHour : nil } } ?? .zero
+    let witness = spend.witness(to: instances, usual: usual)
+    if witness == .contradicts, observation?.witness != .contradicts {
+      logger.warning("money flows for something that the list does not show")
+    }
+    return witness
+  }
+
+  private func note(_ unexplained: Money?, at startedAt: Timestamp) {
+    guard let unexplained else { return }
+    state.withLock { state in
+      let looks = unexplained > .zero ? (state.unlisted?.looks ?? 0) + 1 : 0
+      state.unlisted = UnlistedSpend(perHour: unexplained, looks: looks, asOf: startedAt)
+    }
   }
 
   /// The list waits for its witness, and everything waits for the list: a provider that is slow to say what it costs must not

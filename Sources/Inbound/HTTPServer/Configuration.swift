@@ -1,3 +1,5 @@
+import CSystem
+
 /// The limits and deadlines of one server. The defaults suit an API behind an ingress; tests make them small.
 package struct HTTPServerConfiguration: Sendable {
   /// A numeric address or a name that resolves at start. Loopback unless the caller decides otherwise.
@@ -12,6 +14,19 @@ package struct HTTPServerConfiguration: Sendable {
   /// Descriptors that the rest of the process may need: 200 jobs with at most eight each, for ssh, log and lease, and some
   /// hundred for the database, calls and threads.
   package var otherDescriptors = 2048
+
+  /// Has the kernel allow what all of these need, as far as it does. How many the process may open now.
+  package func raiseDescriptors() -> Int {
+    Int(clamping: csystem_raise_open_files(UInt64(max(connectionLimit, threads) + otherDescriptors)))
+  }
+
+  /// How `allowed` descriptors are shared out between connections and all else: half each where they are few. A process that
+  /// can open nothing more does not live: Swift's own thread pool looks into /proc every second and ends it when it cannot.
+  package func share(of allowed: Int) -> (connections: Int, others: Int) {
+    let wanted = max(connectionLimit, threads)
+    let others = min(otherDescriptors, allowed / 2)
+    return (max(min(wanted, allowed - others), threads, 16), others)
+  }
   /// Connections from one address. Off: behind an ingress all clients share one address.
   package var perAddressLimit: Int?
   /// Request line and headers together; above it 431. The library's memory for a connection is twice this, so that its own

@@ -32,13 +32,8 @@ final class Daemon: @unchecked Sendable {
     self.pointer = pointer
   }
 
-  /// What the process may open, less what everything else needs; half of it where that is little. A process that can open
-  /// nothing more does not live: Swift's own thread pool looks into /proc every second and ends it when it cannot.
   private static func connectionLimit(_ configuration: HTTPServerConfiguration) -> Int {
-    let wanted = max(configuration.connectionLimit, configuration.threads)
-    let allowed = Int(clamping: csystem_raise_open_files(UInt64(wanted + configuration.otherDescriptors)))
-    let others = min(configuration.otherDescriptors, allowed / 2)
-    return max(min(wanted, allowed - others), configuration.threads, 16)
+    configuration.share(of: configuration.raiseDescriptors()).connections
   }
 
   func drain(_ core: ServerCore, grace: Duration) async {

@@ -18,13 +18,34 @@ package struct MarketSpend: Sendable, Hashable {
   /// and month, costs a little more by the hour.
   package static let tolerance = Money(microdollars: 500)
 
-  /// What flows beyond all that `instances` may cost while they run, by the hour; nil when one of them does not tell its
-  /// price. Nothing within a hundredth and the tolerance: prices are told with fewer digits than they are billed.
+  /// What flows beyond all that `instances` may cost, by the hour: as if each ran. Nil when one of them does not tell its price.
   package func unexplained(by instances: some Sequence<MarketInstance>) -> Money? {
+    excess(over: instances) { one, disk in one.runningPricePerHour.map { max($0, disk) } }
+  }
+
+  /// What the spend says about a list that lacks something, where `usual` flows for other things.
+  ///
+  /// It contradicts what even the whole price of everything listed does not explain. It agrees only with what is explained
+  /// by the present cost: a stopped machine's price would cover up for a running one that is missing. In between it says
+  /// nothing.
+  package func witness(to instances: some Sequence<MarketInstance>, usual: Money) -> SpendWitness? {
+    let present = excess(over: instances) { one, disk in
+      one.runningPricePerHour.map { one.actualStatus == "running" ? max($0, disk) : disk }
+    }
+    guard let most = unexplained(by: instances), let least = present else { return nil }
+    let covered = usual + (usual > .zero ? Self.tolerance : .zero)
+    if most > covered { return .contradicts }
+    return least > covered ? nil : .agrees
+  }
+
+  /// Nothing within a hundredth and the tolerance: prices are told with fewer digits than they are billed.
+  private func excess(
+    over instances: some Sequence<MarketInstance>, _ cost: (MarketInstance, _ disk: Money) -> Money?
+  ) -> Money? {
     var explained = Money.zero
     for instance in instances {
-      guard let price = instance.runningPricePerHour else { return nil }
-      explained += max(price, instance.storagePricePerHour ?? .zero)
+      guard let cost = cost(instance, instance.storagePricePerHour ?? .zero) else { return nil }
+      explained += cost
     }
     let total = gpuPerHour + storagePerHour
     let slack = Money(microdollars: explained.microdollars / 100) + Self.tolerance
@@ -53,7 +74,7 @@ package struct UnlistedSpend: Sendable, Hashable {
 
 /// What the spend says about a list.
 package enum SpendWitness: Sendable, Hashable {
-  /// What is listed may cost all that is spent.
+  /// What is listed costs all that is spent.
   case agrees
   /// Money flows for something that the list does not show.
   case contradicts
