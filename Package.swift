@@ -58,6 +58,8 @@ let package = Package(
     .target(
       name: "Domain", dependencies: [], path: "Sources/Core/Domain", swiftSettings: strict),
     .target(
+      name: "EventFormats", dependencies: ["Domain", "JSON"], path: "Sources/Core/EventFormats", swiftSettings: strict),
+    .target(
       name: "FleetService",
       dependencies: [
         "Domain", "Store", "Artifacts", "Locking",
@@ -196,6 +198,9 @@ let package = Package(
     .testTarget(
       name: "DomainTests", dependencies: ["Domain", "Locking", "TestSupport"],
       path: "Tests/DomainTests", swiftSettings: strict),
+    .testTarget(
+      name: "EventFormatsTests", dependencies: ["EventFormats", "Domain", "JSON"], path: "Tests/EventFormatsTests",
+      swiftSettings: strict),
     .testTarget(
       name: "FleetServiceTests",
       dependencies: [

@@ -131,7 +131,7 @@ package final class OrphanSweeper: Reconciler {
   private func tell(_ id: MarketID, _ tag: InstanceTag) async -> Bool {
     let event = FleetEvent(
       type: "instance.orphan_found", subject: tag.instanceID.rawValue, instanceID: tag.instanceID, at: now(),
-      data: ["provider_id": id.description])
+      data: ["provider_id": .integer(id.rawValue)])
     do throws(StoreError) {
       try await store.write { (tx) throws(StoreError) in try tx.append(event) }
     } catch {
@@ -153,7 +153,7 @@ package final class OrphanSweeper: Reconciler {
     guard !state.withLock({ $0.hasToldOfSpend }) else { return nil }
     let event = FleetEvent(
       type: "account.unlisted_spend", subject: "account", at: now(),
-      data: ["usd_per_hour": String(unlisted.perHour.dollars)])
+      data: ["per_hour_usd": .money(unlisted.perHour)])
     do throws(StoreError) {
       try await store.write { (tx) throws(StoreError) in try tx.append(event) }
     } catch {

@@ -38,7 +38,7 @@ package struct ProviderWatcher: Reconciler {
       guard let event = try await record(status()) else { return outcome }
       outcome.changed = 1
       counted(event)
-      logger.warning("provider changed", metadata: ["state": "\(event.type)", "code": "\(event.data["code"] ?? "")"])
+      logger.warning("provider changed", metadata: ["state": "\(event.type)", "code": "\(event.data["code"]?.text ?? "")"])
     } catch {
       logger.error("the provider's state cannot be recorded", metadata: ["error": "\(error)"])
       outcome.failures = 1
@@ -54,7 +54,7 @@ package struct ProviderWatcher: Reconciler {
     case (.open, nil), (.halfOpen, nil):
       let event = FleetEvent(
         type: "provider.degraded", subject: Self.subject, at: now,
-        data: status.error.map { ["code": $0.code] } ?? [:])
+        data: status.error.map { ["code": .text($0.code)] } ?? [:])
       try await store.write { (tx) throws(StoreError) in
         try tx.append(event)
         try tx.setSetting(Self.degradedSince, String(now.microseconds))
@@ -64,7 +64,7 @@ package struct ProviderWatcher: Reconciler {
     case (.closed, let since?) where status.lastSuccessAt != nil:
       let seconds = Int64(max(0, (now - since).inSeconds))
       let event = FleetEvent(
-        type: "provider.recovered", subject: Self.subject, at: now, data: ["degraded_for_s": String(seconds)])
+        type: "provider.recovered", subject: Self.subject, at: now, data: ["degraded_for_s": .integer(seconds)])
       try await store.write { (tx) throws(StoreError) in
         try tx.append(event)
         try tx.removeSetting(Self.degradedSince)

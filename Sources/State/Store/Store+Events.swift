@@ -1,21 +1,6 @@
 package import Domain
 import JSON
 
-/// An event with its two places: among all, and among those of its subject.
-package struct RecordedEvent: Sendable, Hashable {
-  /// Grows with every event of this store; never used twice.
-  package var position: Int64
-  /// 1, 2, 3 … for one subject, without gaps.
-  package var sequence: Int64
-  package var event: FleetEvent
-
-  package init(position: Int64, sequence: Int64, event: FleetEvent) {
-    self.position = position
-    self.sequence = sequence
-    self.event = event
-  }
-}
-
 extension StoreReader {
   /// The events that follow a position, oldest first; 0 begins at the first. One writer commits at a time, so that no
   /// event with a lower position appears later than one with a higher.
@@ -31,7 +16,7 @@ extension StoreReader {
       let id: ID<FleetEvent> = try row.id()
       var event = FleetEvent(
         type: row.text(), subject: row.text(), instanceID: try row.optionalID(), jobID: try row.optionalID(),
-        at: row.moment(), data: try row.optionalDocument()?.textsByName ?? [:])
+        at: row.moment(), data: try row.optionalDocument()?.facts ?? [:])
       event.id = id
       return RecordedEvent(position: position, sequence: sequence, event: event)
     }

@@ -14,7 +14,10 @@ import Testing
     let (job, instance) = (ID<Job>(at: world.now), ID<Instance>(at: world.now))
     let event = FleetEvent(
       type: "job.running", subject: job.rawValue, instanceID: instance, jobID: job, at: world.now,
-      data: ["from": "starting", "text": "ä\"\n"])
+      data: [
+        "from": "starting", "text": "ä\"\n", "attempt": 2, "ready": .flag(true),
+        "price_per_hour_usd": .money(Money(microdollars: 345_001)), "cost_usd": .money(Money(microdollars: 3_000_000)),
+      ])
     try await store.edit { try $0.append(event) }
     #expect(
       try store.view { try $0.events(after: 0, limit: 10) } == [RecordedEvent(position: 1, sequence: 1, event: event)])

@@ -12,11 +12,11 @@ package struct FleetEvent: Sendable, Hashable, Identified {
   package var jobID: ID<Job>?
   package var time: Timestamp
   /// Small facts, by name; no secret.
-  package var data: [String: String]
+  package var data: [String: EventFact]
 
   package init(
     type: String, subject: String, instanceID: ID<Instance>? = nil, jobID: ID<Job>? = nil, at time: Timestamp,
-    data: [String: String] = [:]
+    data: [String: EventFact] = [:]
   ) {
     id = ID(at: time)
     self.type = type

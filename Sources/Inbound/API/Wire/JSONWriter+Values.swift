@@ -41,16 +41,3 @@ extension JSONWriter {
     }
   }
 }
-
-extension Money {
-  /// `0.32`, `-1.5`, `12`: no exponent, no zeros at the end.
-  var decimal: String {
-    let (whole, rest) = microdollars.magnitude.quotientAndRemainder(dividingBy: 1_000_000)
-    let sign = microdollars < 0 ? "-" : ""
-    guard rest > 0 else { return sign + String(whole) }
-    // The million keeps the zeros between the point and the first digit; its own digit is dropped.
-    var digits = Substring(String(1_000_000 + rest)).dropFirst()
-    while digits.last == "0" { digits.removeLast() }
-    return sign + String(whole) + "." + digits
-  }
-}

@@ -82,6 +82,8 @@ struct StoredDocument {
 
   func textsByName(_ name: String) -> [String: String]? { document(name)?.textsByName }
 
+  var entries: [(name: String, value: JSONValue)] { members.map { ($0.name, $0.value) } }
+
   /// The whole document as names and texts.
   var textsByName: [String: String] {
     var texts: [String: String] = [:]
