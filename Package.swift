@@ -28,7 +28,7 @@ let package = Package(
       name: "vastd",
       dependencies: [
         "HTTPServer", "API", "Domain", "FleetService", "Reconcilers", "Store", "SQLiteDriver", "Artifacts",
-        "MarketplaceLayers", "VastMarketplace", "HTTPClient", "SSHShell", "Telemetry", "JSON",
+        "MarketplaceLayers", "VastMarketplace", "HTTPClient", "WebhookSender", "SSHShell", "Telemetry", "JSON",
         "Locking", "Failpoints", "CSystem",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
@@ -45,7 +45,7 @@ let package = Package(
     .target(
       name: "API",
       dependencies: [
-        "HTTPServer", "FleetService", "Domain", "Telemetry", "JSON", "Locking", "CCrypto",
+        "HTTPServer", "FleetService", "EventFormats", "Domain", "Telemetry", "JSON", "Locking", "CCrypto",
         .product(name: "Logging", package: "swift-log"),
       ],
       path: "Sources/Inbound/API",
@@ -81,7 +81,9 @@ let package = Package(
       name: "Store",
       dependencies: ["Domain", "JSON", "Locking", "Failpoints"],
       path: "Sources/State/Store",
-      resources: [.embedInCode("Migrations/V0001_main_job.sqlite.sql")],
+      resources: [
+        .embedInCode("Migrations/V0001_main_job.sqlite.sql"), .embedInCode("Migrations/V0002_webhooks.sqlite.sql"),
+      ],
       swiftSettings: strict),
     .target(
       name: "SQLiteDriver",
@@ -111,6 +113,11 @@ let package = Package(
       name: "HTTPClient",
       dependencies: ["CCurl", "Locking"],
       path: "Sources/Outbound/HTTPClient",
+      swiftSettings: strict),
+    .target(
+      name: "WebhookSender",
+      dependencies: ["HTTPClient", "EventFormats", "Domain", "CCrypto"],
+      path: "Sources/Outbound/WebhookSender",
       swiftSettings: strict),
     .target(
       name: "SSHShell",
@@ -235,6 +242,12 @@ let package = Package(
       name: "HTTPClientTests",
       dependencies: ["HTTPClient", "HTTPServer", "Locking", "CSystem", "TestSupport"],
       path: "Tests/HTTPClientTests", swiftSettings: strict),
+    .testTarget(
+      name: "WebhookSenderTests",
+      dependencies: [
+        "WebhookSender", "HTTPClient", "HTTPServer", "EventFormats", "Domain", "Locking", "TestSupport",
+      ],
+      path: "Tests/WebhookSenderTests", swiftSettings: strict),
     .testTarget(
       name: "SSHShellTests",
       dependencies: ["SSHShell", "Domain", "Locking", "CSystem", "TestSupport"],

@@ -16,6 +16,7 @@ extension Composition {
   /// Commands on rented machines run on; the next start finds them by their files.
   func serve(until endings: Int32) async {
     await Self.clock.keep(in: store, logger: logger)
+    await settleWebhook()
     let loops = Task { await runLoops() }
     logger.notice(
       "listening",
@@ -34,18 +35,33 @@ extension Composition {
     await leases.close()
     await jobs.close()
     await instances.close()
+    await deliveries.close()
     await loops.value
     await probes?.drain(grace: .seconds(1))
     shell.close()
     client.shutdown()
+    webhookClient.shutdown()
     await store.close()
     logger.notice("ended")
     logs.flush()
   }
 
+  /// Without it vastd rents, runs and destroys all the same.
+  private func settleWebhook() async {
+    do throws(StoreError) {
+      guard try await ConfiguredWebhook.settle(url: configuration.slackWebhookURL, in: store, at: currentTime()) else {
+        return
+      }
+      logger.notice("Slack webhook settled", metadata: ["enabled": "\(configuration.slackWebhookURL != nil)"])
+    } catch {
+      logger.error("Slack webhook not settled", metadata: ["error": "\(error)"])
+    }
+  }
+
   private func runLoops() async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await poller.run() }
+      group.addTask { await deliveries.run() }
       for driver in drivers { group.addTask { await driver.run() } }
     }
   }

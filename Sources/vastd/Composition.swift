@@ -14,6 +14,7 @@ import SSHShell
 import Store
 import Telemetry
 import VastMarketplace
+import WebhookSender
 
 /// Knows every concrete type and builds them, top to bottom. Nothing else does.
 struct Composition: Sendable {
@@ -29,6 +30,9 @@ struct Composition: Sendable {
   let instances: InstanceReconciler
   let jobs: JobRunner
   let leases: LeaseKeeper
+  /// Of its own, so that receivers share nothing with the calls to Vast.
+  let webhookClient: HTTPClient
+  let deliveries: EventDelivery
   let drivers: [ReconcilerDriver]
   let api: HTTPServer
   let probes: HTTPServer?
@@ -38,6 +42,7 @@ struct Composition: Sendable {
     let redactor = Redactor()
     if case .text(let key) = configuration.vastKey { _ = redactor.register(key) }
     if let token = configuration.token { _ = redactor.register(token) }
+    if let url = configuration.slackWebhookURL { _ = redactor.register(url) }
     logs = Logs(level: configuration.logLevel, format: configuration.logFormat, redactor: redactor)
     logs.bootstrap()
     logger = logs.logger("vastd")
@@ -107,6 +112,12 @@ struct Composition: Sendable {
     leases = LeaseKeeper(
       store: store, shell: shell, providerURL: configuration.vastURL, clock: ContinuousClock(),
       logger: logs.logger("leases"))
+    webhookClient = configuration.webhookClient
+    let sender = WebhookSender(client: webhookClient, source: "/vastd/\(store.owner.name)")
+    deliveries = EventDelivery(
+      store: store, send: { await sender.send($0) }, signal: store.events,
+      counted: { metrics.webhookDeliveries.counter($0).increment() }, recorded: counted, clock: ContinuousClock(),
+      now: currentTime, logger: logs.logger("deliveries"))
     let account = AccountKeeper(
       marketplace: vast.fresh, shell: remote, seen: { metrics.credit.set($0.credit.dollars) },
       logger: logs.logger("account"))
@@ -166,6 +177,13 @@ extension Configuration {
   /// While something is expected to change: two seconds at Vast's pace, and never more often than a simulator can tell.
   fileprivate var busyPollInterval: Duration {
     .microseconds(Int64(max(0.75, min(2 * pacing, 60)) * 1_000_000))
+  }
+
+  /// Goes where a caller's address leads: not into our own surroundings unless that is allowed.
+  fileprivate var webhookClient: HTTPClient {
+    var client = HTTPClientConfiguration(userAgent: "vastd/\(Build.version)")
+    if !allowsPrivateWebhooks { client.letsThrough = { PublicAddress.includes($0) } }
+    return HTTPClient(configuration: client)
   }
 
   fileprivate var serviceSettings: ServiceSettings {

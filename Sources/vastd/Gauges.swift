@@ -14,6 +14,7 @@ struct Gauges: Sendable {
       try store.read { (reader) throws(StoreError) in
         metrics.instances.replace(named(try reader.instanceCounts(), of: InstanceState.allCases))
         metrics.jobs.replace(named(try reader.jobCounts(), of: JobState.allCases))
+        metrics.outboxPending.set(Double(try reader.pendingDeliveries()))
         var rate = Money.zero
         for instance in try reader.liveInstances() { rate += instance.burnRate }
         metrics.burnRate.set(rate.dollars)

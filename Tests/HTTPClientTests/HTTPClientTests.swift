@@ -298,11 +298,12 @@ struct HTTPClientTests {
 }
 
 extension HTTPClientError {
-  enum Kind { case notSent, broken, timedOut, tooLarge, cancelled }
+  enum Kind { case notSent, forbidden, broken, timedOut, tooLarge, cancelled }
 
   var kind: Kind {
     switch self {
     case .notSent: .notSent
+    case .forbiddenAddress: .forbidden
     case .broken: .broken
     case .timedOut: .timedOut
     case .tooLarge: .tooLarge

@@ -85,7 +85,9 @@ import Testing
     #expect(await look(after: .seconds(120)).changed == 1)
     let events = try world.store.read { (r) throws(StoreError) in try r.events(after: 0, limit: 10) }
     #expect(events.map(\.event.type) == ["account.unlisted_spend", "account.unlisted_spend"])
-    #expect(events.map(\.event.data) == Array(repeating: ["per_hour_usd": .money(Money(microdollars: 20_000))], count: 2))
+    #expect(
+      events.map(\.event.data)
+        == Array(repeating: ["per_hour_usd": .money(Money(microdollars: 20_000))], count: 2))
     #expect(events.map(\.sequence) == [1, 2])
   }
 

@@ -13,6 +13,9 @@ enum Backend: String, CaseIterable, CustomTestStringConvertible, Sendable {
   var testDescription: String { rawValue }
 }
 
+/// What a first start applies.
+let knownMigrations: [Int64] = [1, 2]
+
 /// A store in a directory of its own, with a clock that the test moves. The directory goes with it.
 final class World: Sendable {
   let directory: String

@@ -10,6 +10,8 @@ package enum FleetError: Error, Sendable, Hashable {
   case conflict(code: String, detail: String)
   /// As a conflict, but it passes by itself: asking again later is the thing to do.
   case notYet(code: String, detail: String)
+  /// It was there and is not kept any more.
+  case gone(code: String, detail: String)
   /// Values that are wrong in themselves or beside what exists, each with its place in the request.
   case invalid([FieldProblem])
   /// The key was used with another request before.

@@ -4,11 +4,16 @@ import Glibc
 package import Logging
 package import Store
 
-/// Forgets what has had its time: answers kept under idempotency keys, and uploads that no unfinished job
-/// needs.
+/// Forgets what has had its time: answers kept under idempotency keys, uploads that no unfinished job needs, and events that
+/// everybody has got.
 package struct Janitor: Reconciler {
   /// An upload is kept at least this long: a day is longer than any caller takes from upload to submit, or to retry.
   package static let uploadLifetime = Duration.seconds(24 * 3600)
+
+  /// Events can be read again for a month: as long as anybody looks back, and a receiver is given five days.
+  package static let eventLifetime = Duration.seconds(30 * 24 * 3600)
+  /// Events forgotten in one transaction: more would keep other writes waiting.
+  static let eventsAtOnce = 500
 
   package let name = "janitor"
 
@@ -39,6 +44,13 @@ package struct Janitor: Reconciler {
       for upload in unused {
         unlink(data.uploadPath(upload.id))
         outcome.changed += 1
+      }
+      while true {
+        let purged = try await store.write { (tx) throws(StoreError) in
+          try tx.purgeEvents(before: now - Self.eventLifetime, limit: Self.eventsAtOnce)
+        }
+        outcome.changed += purged
+        if purged < Self.eventsAtOnce { break }
       }
     } catch {
       logger.warning("old entries not removed", metadata: ["error": "\(error)"])

@@ -38,7 +38,8 @@ package struct ProviderWatcher: Reconciler {
       guard let event = try await record(status()) else { return outcome }
       outcome.changed = 1
       counted(event)
-      logger.warning("provider changed", metadata: ["state": "\(event.type)", "code": "\(event.data["code"]?.text ?? "")"])
+      let code = event.data["code"]?.text ?? ""
+      logger.warning("provider changed", metadata: ["state": "\(event.type)", "code": "\(code)"])
     } catch {
       logger.error("the provider's state cannot be recorded", metadata: ["error": "\(error)"])
       outcome.failures = 1

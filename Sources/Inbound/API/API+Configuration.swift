@@ -13,6 +13,11 @@ package struct APIConfiguration: Sendable {
   /// From the headers to the end of an upload; absolute. An hour carries 10 GiB at 3 MB/s.
   package var uploadDeadlineSeconds = 3600
 
+  /// Webhooks may lead to private addresses and speak plain HTTP (`VASTD_WEBHOOK_ALLOW_PRIVATE`).
+  package var allowsPrivateWebhooks = false
+  /// Paces the heartbeats of event streams.
+  package var clock: any Clock<Duration> = ContinuousClock()
+
   /// The lease of jobs that say nothing of it; nil for none.
   package var defaultLease: Duration? = .seconds(21600)
 

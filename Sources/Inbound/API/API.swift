@@ -53,15 +53,15 @@ package final class API: RequestHandler {
   package func begin(_ head: RequestHead) -> Reception {
     let match = router.match(head.method, head.path)
     var place: Int?
-    if case .route(let index, _) = match { place = index }
+    if case .route(let index, _, _) = match { place = index }
     let requestID = requestIDs.id(for: head)
     let traceID = RequestIDs.traceID(in: head.header("traceparent"))
     do throws(APIError) {
       let principal = try admit(head, place)
       let context = RequestContext(requestID: requestID, traceID: traceID, route: place, principal: principal)
       switch match {
-      case .route(let index, let id):
-        return try begin(router.routes[index], Call(head: head, id: id, body: [], context: context))
+      case .route(let index, let id, let part):
+        return try begin(router.routes[index], Call(head: head, id: id, part: part, body: [], context: context))
       case .otherMethods(let allow): throw .methodNotAllowed(allow: allow)
       case .none: throw .noSuchPath
       }
@@ -122,7 +122,7 @@ package final class API: RequestHandler {
   }
 
   private func place(of head: RequestHead) -> Int? {
-    guard case .route(let index, _) = router.match(head.method, head.path) else { return nil }
+    guard case .route(let index, _, _) = router.match(head.method, head.path) else { return nil }
     return index
   }
 }

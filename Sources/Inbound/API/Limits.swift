@@ -26,6 +26,16 @@ enum Limits {
   /// What a follower of a log may lag behind before the file waits for it.
   static let followedLogBytes = 256 << 10
 
+  // MARK: Events
+
+  /// Listeners of the event stream at once. Each holds a connection and some kilobytes; a dashboard for every engineer fits.
+  static let eventStreams = 2000
+  /// What a listener may lag behind before it is cut off and has to come again: some thousand events, whose bytes all listeners
+  /// share.
+  static let streamedEventBytes = 1 << 20
+  /// Patterns of types of one webhook.
+  static let webhookTypes = 50
+
   // MARK: Text
 
   static let nameCharacters = 128

@@ -5,8 +5,15 @@ package struct HTTPClientConfiguration: Sendable {
   /// eat the descriptors.
   package var connectionsPerHost: Int
 
-  package init(userAgent: String, connectionsPerHost: Int = 16) {
+  /// Whether a connection may be made to an address, by its 4 or 16 bytes. Asked when the connection is opened and its name
+  /// resolved, so that a name that changes its mind is caught too. Nil lets every address through.
+  package var letsThrough: (@Sendable (_ address: [UInt8]) -> Bool)?
+
+  package init(
+    userAgent: String, connectionsPerHost: Int = 16, letsThrough: (@Sendable (_ address: [UInt8]) -> Bool)? = nil
+  ) {
     self.userAgent = userAgent
     self.connectionsPerHost = connectionsPerHost
+    self.letsThrough = letsThrough
   }
 }

@@ -2,6 +2,8 @@
 package enum HTTPClientError: Error, Sendable, Hashable {
   /// Not one byte of the request reached a server: bad request, no such name, refused, no TLS, no connection in time.
   case notSent(reason: String)
+  /// Not sent: every address that the name leads to is one where this client must not go.
+  case forbiddenAddress
   /// The request was sent, and the connection broke or the answer was not HTTP.
   case broken(reason: String)
   /// The request was sent, and no whole answer came in time.
@@ -14,7 +16,7 @@ package enum HTTPClientError: Error, Sendable, Hashable {
   /// Whether the server may have acted on the request.
   package var mayHaveBeenSent: Bool {
     switch self {
-    case .notSent: false
+    case .notSent, .forbiddenAddress: false
     case .broken, .timedOut, .tooLarge: true
     case .cancelled(let wasSent): wasSent
     }

@@ -12,6 +12,8 @@ package struct HTTPClientRequest: Sendable {
   package var connectTimeout: Duration
   /// Largest answer in bytes, unpacked.
   package var responseLimit: Int
+  /// An answer beyond the limit is cut and counts, instead of being an error: for who only wants the status.
+  package var cutsLongAnswers = false
   /// Whether the server may be shown this request twice.
   ///
   /// libcurl sends a request again, whatever its method, when an idle connection that it chose to reuse closes without a

@@ -14,6 +14,11 @@ final class Transfer: @unchecked Sendable {
 
   // The loop's thread only.
   var headerLines: UnsafeMutableRawPointer?
+  /// Asks `letsThrough` for libcurl, for as long as the transfer lasts; nil where every address is let through.
+  private(set) var gate: UnsafeMutablePointer<ccurl_gate>?
+  private var letsThrough: (@Sendable ([UInt8]) -> Bool)?
+  private var wasForbidden = false
+  private var wasCut = false
   private var headers: [(name: String, value: String)] = []
   private var headerBytes = 0
   private var body: [UInt8] = []
@@ -26,6 +31,23 @@ final class Transfer: @unchecked Sendable {
     self.id = id
     self.request = request
     self.continuation = continuation
+  }
+
+  /// From the loop's thread, before the transfer begins.
+  func guardAddresses(_ letsThrough: @escaping @Sendable ([UInt8]) -> Bool) {
+    self.letsThrough = letsThrough
+    let gate = UnsafeMutablePointer<ccurl_gate>.allocate(capacity: 1)
+    gate.initialize(
+      to: ccurl_gate(lets_through: askTransferGate, context: Unmanaged.passUnretained(self).toOpaque()))
+    self.gate = gate
+  }
+
+  deinit { gate?.deallocate() }
+
+  func mayConnect(to address: [UInt8]) -> Bool {
+    let isAllowed = letsThrough?(address) ?? true
+    if !isAllowed { wasForbidden = true }
+    return isAllowed
   }
 
   func finish(_ outcome: Outcome) { continuation.resume(returning: outcome) }
@@ -53,7 +75,7 @@ final class Transfer: @unchecked Sendable {
   /// Part of the unpacked body. False ends the transfer.
   func receiveBody(_ bytes: UnsafeRawBufferPointer) -> Bool {
     guard body.count + bytes.count <= request.responseLimit else {
-      isTooLarge = true
+      if request.cutsLongAnswers { wasCut = true } else { isTooLarge = true }
       return false
     }
     body.append(contentsOf: bytes)
@@ -62,13 +84,14 @@ final class Transfer: @unchecked Sendable {
 
   /// What the end of the transfer means. `result` is libcurl's code.
   func outcome(result: Int32, easy: UnsafeMutableRawPointer) -> Outcome {
-    if result == CCURL_OK {
+    if result == CCURL_OK || wasCut {
       let duration = Duration.microseconds(ccurl_easy_duration_us(easy))
       return .success(
         HTTPClientResponse(status: ccurl_easy_status(easy), headers: headers, body: body, duration: duration))
     }
     let reason = String(cString: ccurl_error_text(result))
     if isTooLarge { return .failure(.tooLarge(limit: request.responseLimit)) }
+    if wasForbidden, ccurl_easy_bytes_sent(easy) == 0 { return .failure(.forbiddenAddress) }
     if ccurl_easy_bytes_sent(easy) == 0 { return .failure(.notSent(reason: reason)) }
     return .failure(result == CCURL_OPERATION_TIMEDOUT ? .timedOut : .broken(reason: reason))
   }
@@ -86,6 +109,12 @@ func receiveTransferBody(
   bytes: UnsafeMutablePointer<CChar>?, size: Int, count: Int, context: UnsafeMutableRawPointer?
 ) -> Int {
   receive(bytes, size * count, context) { transfer, buffer in transfer.receiveBody(buffer) }
+}
+
+func askTransferGate(address: UnsafePointer<UInt8>?, count: Int, context: UnsafeMutableRawPointer?) -> Int32 {
+  guard let context, let address else { return 0 }
+  let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+  return transfer.mayConnect(to: Array(UnsafeBufferPointer(start: address, count: count))) ? 1 : 0
 }
 
 /// The number of bytes taken: all of them, or one that cannot be right and so ends the transfer.

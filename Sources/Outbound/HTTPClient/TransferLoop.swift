@@ -71,6 +71,8 @@ final class TransferLoop {
     settings.timeout_ms = request.timeout.milliseconds
     settings.connect_timeout_ms = request.connectTimeout.milliseconds
     settings.fresh_connection = request.mayBeRepeated ? 0 : 1
+    if let letsThrough = configuration.letsThrough { transfer.guardAddresses(letsThrough) }
+    settings.gate = transfer.gate.map { UnsafePointer($0) }
     settings.on_header = receiveTransferHeader
     settings.on_body = receiveTransferBody
     // Unretained: `transfers` holds it for as long as the handle can call back.

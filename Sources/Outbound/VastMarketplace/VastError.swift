@@ -96,6 +96,7 @@ extension VastReply {
   private static func meaning(of error: HTTPClientError) -> VastError {
     switch error {
     case .notSent(let reason): .notSent(detail: reason)
+    case .forbiddenAddress: .notSent(detail: "the address is not allowed")
     case .broken(let reason): .noAnswer(detail: reason)
     case .timedOut: .noAnswer(detail: "no answer in time")
     case .tooLarge(let limit): .noAnswer(detail: "an answer of more than \(limit) bytes")

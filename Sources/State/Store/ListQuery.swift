@@ -12,10 +12,14 @@ struct ListQuery {
   private(set) var parameters: [SQLValue] = []
   let limit: Int
 
-  init(_ page: PageRequest) {
+  /// Put before the two columns where a joined table has them too.
+  private let prefix: String
+
+  init(_ page: PageRequest, ofTable table: String? = nil) {
+    prefix = table.map { $0 + "." } ?? ""
     limit = min(max(page.limit, 1), Self.maximumLimit)
     if let before = page.before {
-      conditions.append("(created_at, id) < ($1, $2)")
+      conditions.append("(\(prefix)created_at, \(prefix)id) < ($1, $2)")
       parameters = [.moment(before.createdAt), .text(before.id)]
     }
   }
@@ -38,7 +42,7 @@ struct ListQuery {
   func text(_ columns: String, from table: String) -> String {
     let filter = conditions.isEmpty ? "" : "WHERE " + conditions.joined(separator: " AND ")
     return """
-      SELECT \(columns) FROM \(table) \(filter) ORDER BY created_at DESC, id DESC LIMIT $\(parameters.count + 1)
+      SELECT \(columns) FROM \(table) \(filter) ORDER BY \(prefix)created_at DESC, \(prefix)id DESC LIMIT $\(parameters.count + 1)
       """
   }
 

@@ -10,7 +10,11 @@ struct Migration {
   /// In order, one for each version from 1.
   static func all(for dialect: Dialect) -> [Migration] {
     switch dialect {
-    case .sqlite: [Migration(version: 1, name: "main_job", PackageResources.V0001_main_job_sqlite_sql)]
+    case .sqlite:
+      [
+        Migration(version: 1, name: "main_job", PackageResources.V0001_main_job_sqlite_sql),
+        Migration(version: 2, name: "webhooks", PackageResources.V0002_webhooks_sqlite_sql),
+      ]
     }
   }
 

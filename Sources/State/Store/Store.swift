@@ -8,6 +8,8 @@ package import Locking
 package final class Store: Sendable {
   /// Raised after every commit, for loops that wait for change.
   package let changes: Signal
+  /// Raised after a commit that holds an event.
+  package let events: Signal
   /// Names this installation in the tag on every label: made by chance at the first start and kept.
   package let owner: Owner
   /// What the start found and did, for the log.
@@ -44,8 +46,9 @@ package final class Store: Sendable {
       throw error
     }
     changes = Signal()
+    events = Signal()
     readers = ReaderPool(driver: driver)
-    writer = Writer(connection: connection, dialect: driver.dialect, changes: changes, now: now)
+    writer = Writer(connection: connection, dialect: driver.dialect, changes: changes, events: events, now: now)
   }
 
   /// Runs `body` on the writer's thread in a transaction and returns once its commit is durable. When `body` throws,

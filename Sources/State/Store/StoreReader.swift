@@ -14,6 +14,8 @@ package final class StoreTransaction: StoreReader {
   let now: @Sendable () -> Timestamp
   /// Whether a secret was deleted, whose bytes should leave the files.
   var hasDeletedSecrets = false
+  /// Whether an event was recorded, for those who wait for the next.
+  var hasAppendedEvents = false
 
   init(connection: any SQLConnection, now: @escaping @Sendable () -> Timestamp) {
     self.now = now

@@ -22,13 +22,16 @@ final class Writer: Sendable {
   private let committed: CommitCount
 
   /// Takes the connection over: no other thread touches it from here on.
-  init(connection: any SQLConnection, dialect: Dialect, changes: Signal, now: @escaping @Sendable () -> Timestamp) {
+  init(
+    connection: any SQLConnection, dialect: Dialect, changes: Signal, events: Signal,
+    now: @escaping @Sendable () -> Timestamp
+  ) {
     let queue = WriteQueue()
     let health = Locked<StoreError?>(nil)
     let committed = CommitCount()
     let thread = WriterThread(
       connection: connection, dialect: dialect, queue: queue, health: health, committed: committed, changes: changes,
-      now: now)
+      events: events, now: now)
     self.queue = queue
     self.health = health
     self.committed = committed
@@ -132,6 +135,7 @@ private final class WriterThread: @unchecked Sendable {
   private let health: Locked<StoreError?>
   private let committed: CommitCount
   private let changes: Signal
+  private let events: Signal
   private let now: @Sendable () -> Timestamp
   /// Deleted secrets are still in the files. At the start they may be: the last life may have ended between the commit that
   /// deleted them and this.
@@ -139,7 +143,7 @@ private final class WriterThread: @unchecked Sendable {
 
   init(
     connection: any SQLConnection, dialect: Dialect, queue: WriteQueue, health: Locked<StoreError?>,
-    committed: CommitCount, changes: Signal, now: @escaping @Sendable () -> Timestamp
+    committed: CommitCount, changes: Signal, events: Signal, now: @escaping @Sendable () -> Timestamp
   ) {
     self.connection = connection
     self.dialect = dialect
@@ -147,6 +151,7 @@ private final class WriterThread: @unchecked Sendable {
     self.health = health
     self.committed = committed
     self.changes = changes
+    self.events = events
     self.now = now
   }
 
@@ -211,6 +216,7 @@ private final class WriterThread: @unchecked Sendable {
     if transaction.hasDeletedSecrets { mustErase = true }
     for write in written { write.finish(nil) }
     changes.raise()
+    if transaction.hasAppendedEvents { events.raise() }
   }
 
   private func runGuarded(

@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 void *ccrypto_sha256_start(void) {
   EVP_MD_CTX *context = EVP_MD_CTX_new();
@@ -19,6 +20,11 @@ void ccrypto_sha256_finish(void *context, uint8_t *digest) {
 }
 
 void ccrypto_sha256_free(void *context) { EVP_MD_CTX_free(context); }
+
+int ccrypto_hmac_sha256(const uint8_t *key, size_t key_length, const uint8_t *data, size_t length, uint8_t *out) {
+  unsigned int count = 0;
+  return HMAC(EVP_sha256(), key, (int)key_length, data, length, out, &count) != NULL && count == 32;
+}
 
 int ccrypto_equal(const void *left, const void *right, size_t count) {
   return CRYPTO_memcmp(left, right, count) == 0;

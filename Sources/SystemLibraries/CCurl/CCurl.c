@@ -1,6 +1,8 @@
 #include "CCurl.h"
 
 #include <curl/curl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 const int CCURL_OK = CURLE_OK;
 const int CCURL_OPERATION_TIMEDOUT = CURLE_OPERATION_TIMEDOUT;
@@ -41,6 +43,25 @@ void *ccurl_multi_next_finished(void *multi, int *result) {
 
 void *ccurl_easy_new(void) { return curl_easy_init(); }
 void ccurl_easy_free(void *easy) { curl_easy_cleanup(easy); }
+
+// Opens the socket of a connection, unless the gate refuses where it leads.
+static curl_socket_t open_gated(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
+  (void)purpose;
+  const ccurl_gate *gate = context;
+  const uint8_t *bytes;
+  size_t count;
+  if (address->family == AF_INET) {
+    bytes = (const uint8_t *)&((const struct sockaddr_in *)&address->addr)->sin_addr;
+    count = 4;
+  } else if (address->family == AF_INET6) {
+    bytes = (const uint8_t *)&((const struct sockaddr_in6 *)&address->addr)->sin6_addr;
+    count = 16;
+  } else {
+    return CURL_SOCKET_BAD;
+  }
+  if (!gate->lets_through(bytes, count, gate->context)) return CURL_SOCKET_BAD;
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
 
 /// Keeps the first failure, so that one check at the end covers every option.
 #define SET(option, value)                                        \
@@ -84,6 +105,11 @@ int ccurl_easy_prepare(void *easy, const ccurl_request *request) {
   SET(CURLOPT_SSL_VERIFYPEER, 1L);
   SET(CURLOPT_SSL_VERIFYHOST, 2L);
   SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+
+  if (request->gate) {
+    SET(CURLOPT_OPENSOCKETFUNCTION, open_gated);
+    SET(CURLOPT_OPENSOCKETDATA, (void *)request->gate);
+  }
 
   SET(CURLOPT_HEADERFUNCTION, request->on_header);
   SET(CURLOPT_HEADERDATA, request->context);

@@ -43,6 +43,9 @@ struct Configuration: Sendable {
   /// Nil for none.
   var lease: Duration?
   var owner: Owner?
+  /// A credential.
+  var slackWebhookURL: String?
+  var allowsPrivateWebhooks: Bool
   var logLevel: Logger.Level
   var logFormat: LogFormat
 }
@@ -79,6 +82,8 @@ extension Configuration {
     sshTimeout = reader.seconds(.sshTimeout, in: 1...3600)
     lease = reader.lease()
     owner = reader.owner()
+    allowsPrivateWebhooks = reader.truth(.webhookAllowPrivate)
+    slackWebhookURL = reader.webhookURL(.slackWebhookURL, allowsPrivate: allowsPrivateWebhooks)
     logLevel = reader.logLevel()
     logFormat = reader.logFormat()
     if token == nil {

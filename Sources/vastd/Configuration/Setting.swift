@@ -58,6 +58,11 @@ extension Setting {
     "after which a job's machine ends itself when vastd is gone, for jobs that do not say; 0 for never")
   static let owner = Setting(
     "owner", "VASTD_OWNER", "names this installation in the tag on every label; made at first start")
+  static let slackWebhookURL = Setting(
+    "slack_webhook_url", "VASTD_SLACK_WEBHOOK_URL", secret: true, "a Slack channel's incoming webhook")
+  static let webhookAllowPrivate = Setting(
+    "webhook_allow_private", "VASTD_WEBHOOK_ALLOW_PRIVATE", default: "false",
+    "whether webhooks may lead to private addresses and speak plain http")
   static let logLevel = Setting(
     "log_level", "VASTD_LOG_LEVEL", default: "info", "trace, debug, info, notice, warning, error")
   static let logFormat = Setting("log_format", "VASTD_LOG_FORMAT", default: "json", "json or text")
@@ -66,7 +71,6 @@ extension Setting {
   static let all: [Setting] = [
     apiKey, apiKeyFile, vastURL, listen, probeListen, token, tokenFile, databaseURL, dataDirectory, pollInterval,
     cacheEnabled, cacheTTL, timeout, retries, pacing, rateLimitMode, fallback, settle, startTimeout, sshTimeout, lease,
-    owner, logLevel,
-    logFormat,
+    owner, slackWebhookURL, webhookAllowPrivate, logLevel, logFormat,
   ]
 }

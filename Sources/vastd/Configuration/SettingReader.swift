@@ -69,6 +69,13 @@ struct SettingReader {
     return text
   }
 
+  /// Its text is a credential, so that the problem does not repeat it.
+  mutating func webhookURL(_ setting: Setting, allowsPrivate: Bool) -> String? {
+    guard let text = sources[setting] else { return nil }
+    if let complaint = WebhookURL.complaint(text, allowsPrivate: allowsPrivate) { problem(setting, complaint) }
+    return text
+  }
+
   /// `host:port`, with an IPv6 address in brackets.
   mutating func address(_ setting: Setting) -> Configuration.Address? {
     guard let text = sources[setting] else { return nil }

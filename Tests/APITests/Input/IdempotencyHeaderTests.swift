@@ -36,7 +36,7 @@ import Testing
     let head = try #require(RequestHead(method: .post, target: "/x", headers: [("Idempotency-Key", "k")]))
     func key(_ id: String?, _ body: String, _ principal: String = "p") throws -> IdempotencyKey? {
       let context = RequestContext(requestID: "r", traceID: nil, route: nil, principal: principal)
-      return try Call(head: head, id: id, body: Array(body.utf8), context: context).idempotencyKey(.retryJob)
+      return try Call(head: head, id: id, part: nil, body: Array(body.utf8), context: context).idempotencyKey(.retryJob)
     }
     let first = try key("job_1", "{}")
     #expect(first == (try key("job_1", "{}")))

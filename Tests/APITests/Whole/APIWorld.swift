@@ -150,6 +150,23 @@ final class APIWorld: Sendable {
     logNews.raise(id)
   }
 
+  func settle(_ id: ID<Delivery>, as state: DeliveryState) async throws {
+    let isWritten = try await store.write { (tx) throws(StoreError) in
+      guard var delivery = try tx.delivery(id) else { return false }
+      delivery.state = state
+      delivery.attempts += 1
+      delivery.nextAttemptAt = nil
+      return try tx.update(delivery)
+    }
+    guard isWritten else { throw Unexpected(what: "the delivery was not written") }
+  }
+
+  func record(_ type: String, about subject: String, jobID: ID<Job>? = nil) async throws -> ID<FleetEvent> {
+    let event = FleetEvent(type: type, subject: subject, jobID: jobID, at: now.withLock { $0 })
+    try await store.write { (tx) throws(StoreError) in try tx.append(event) }
+    return event.id
+  }
+
   func appendLog(_ id: ID<Job>, _ text: String) throws {
     _ = try data.jobDirectory(id)
     let log = try LogFile(path: data.logPath(id))

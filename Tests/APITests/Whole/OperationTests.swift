@@ -152,7 +152,36 @@ import Testing
     _ = try await call(.getInstance, 200, "/v1/instances/\(instance)")
     _ = try await call(.getInstanceSSH, 200, "/v1/instances/\(instance)/ssh")
     _ = try await call(.deleteInstance, 202, "/v1/instances/\(instance)")
+    try await exerciseEvents(world) { (operation, status, target, body, headers) in
+      try await call(operation, status, target, body, headers: headers)
+    }
     return exercised
+  }
+
+  private func exerciseEvents(
+    _ world: APIWorld, _ call: (Operation, Int, String, String?, [(String, String)]) async throws -> RawResponse
+  ) async throws {
+    _ = try await call(.listEvents, 200, "/v1/events?limit=3", nil, [])
+    let made = try await call(
+      .createWebhook, 201, "/v1/webhooks", #"{"url":"https://a.example/x","types":["job.*"]}"#, [])
+    guard case .string(let id) = try made.json["id"] else { throw Unexpected(what: made.text) }
+    #expect(made.header("location") == "/v1/webhooks/\(id)")
+    _ = try await call(.createWebhook, 201, "/v1/webhooks", #"{"url":"https://b.example","format":"slack"}"#, [])
+    _ = try await call(.listWebhooks, 200, "/v1/webhooks", nil, [])
+    _ = try await call(.getWebhook, 200, "/v1/webhooks/\(id)", nil, [])
+    _ = try await call(.updateWebhook, 200, "/v1/webhooks/\(id)", #"{"rotate_secret":true}"#, [])
+    let sent = try await call(.testWebhook, 202, "/v1/webhooks/\(id)/test", nil, [])
+    guard case .string(let text) = try sent.json["id"], let delivery = ID<Delivery>(text) else {
+      throw Unexpected(what: sent.text)
+    }
+    _ = try await call(.listDeliveries, 200, "/v1/webhooks/\(id)/deliveries?state=pending", nil, [])
+    try await world.settle(delivery, as: .failed)
+    _ = try await call(.replayDelivery, 202, "/v1/webhooks/\(id)/deliveries/\(delivery)/replay", nil, [])
+    _ = try await call(.deleteWebhook, 204, "/v1/webhooks/\(id)", nil, [])
+    // Goes on for ever: its head alone is asked for here.
+    let head = try await world.call("HEAD", "/v1/events/stream")
+    #expect(head.status == 200 && head.header("content-type") == "text/event-stream")
+    _ = try await call(.streamEvents, 400, "/v1/events/stream?after=x", nil, [])
   }
 }
 
@@ -166,8 +195,10 @@ extension String {
   /// A template with an id that could be one.
   var withID: String {
     guard let range = firstRange(of: "{id}") else { return self }
-    let prefix = hasPrefix("/v1/jobs") ? "job" : "ins"
-    return replacingCharacters(in: range, with: prefix + "_00000000000000000000000000")
+    let prefix = hasPrefix("/v1/jobs") ? "job" : hasPrefix("/v1/webhooks") ? "whk" : "ins"
+    let filled = replacingCharacters(in: range, with: prefix + "_00000000000000000000000000")
+    guard let part = filled.firstRange(of: "{delivery}") else { return filled }
+    return filled.replacingCharacters(in: part, with: "dlv_00000000000000000000000000")
   }
 
   private func replacingCharacters(in range: Range<String.Index>, with text: String) -> String {

@@ -83,7 +83,7 @@ import Testing
       try world.open(FaultyDriver(real: world.driver(for: backend), faults: faults))
     }
     let store = try world.open(backend)
-    #expect(store.opening.migrations == [1])
+    #expect(store.opening.migrations == knownMigrations)
     await store.close()
   }
 }

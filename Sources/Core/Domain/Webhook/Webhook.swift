@@ -48,6 +48,22 @@ package enum WebhookFormat: String, Sendable, Hashable, CaseIterable {
   case cloudevents
   /// Slack's Block Kit, several events a call when they come together.
   case slack
+
+  /// How long the first event of a lane waits for others to go with it.
+  package var gathering: Duration {
+    switch self {
+    case .cloudevents: .zero
+    case .slack: .seconds(1)
+    }
+  }
+
+  /// Events that one call can hold.
+  package var eventsPerMessage: Int {
+    switch self {
+    case .cloudevents: 1
+    case .slack: 20
+    }
+  }
 }
 
 /// The shared key of a webhook: 24 to 64 bytes. A secret.

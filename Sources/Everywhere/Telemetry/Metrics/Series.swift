@@ -23,6 +23,8 @@ package final class Metrics: Sendable {
   package let jobPhaseDuration: HistogramFamily
   package let events: CounterFamily
   package let orphans: CounterFamily
+  package let webhookDeliveries: CounterFamily
+  package let outboxPending: Gauge
   /// Marked after each complete list of instances.
   package let pollLag: ElapsedGauge
 
@@ -79,6 +81,10 @@ package final class Metrics: Sendable {
     jobPhaseDuration = list.histograms(
       "vastd_job_phase_duration_seconds", labels: ["phase"], .phase, "How long jobs stayed in each phase.")
     events = list.counters("vastd_events_total", labels: ["type"], "Events recorded by type.")
+    webhookDeliveries = list.counters(
+      "vastd_webhook_deliveries_total", labels: ["result"],
+      "Calls to webhooks by what came of them: delivered, retried, failed, disabled.")
+    outboxPending = list.gauge("vastd_outbox_pending", "Events that wait for a webhook's receiver.")
     orphans = list.counters(
       "vastd_orphans_total", labels: ["action"], "Instances with our tag and without a row: found, destroyed.")
     pollLag = list.elapsed(

@@ -20,6 +20,8 @@ enum APIError: Error, Sendable, Hashable {
   case noSuchPath
   case methodNotAllowed(allow: String)
   case notFound(String)
+  /// As many listen to events as may.
+  case tooManyStreams
   /// The file behind an answer cannot be opened.
   case fileMissing(path: String)
   case fleet(FleetError)
@@ -45,6 +47,8 @@ enum APIError: Error, Sendable, Hashable {
     case .noSuchPath: Problem(404, "no_such_path", "There is nothing at this path; /openapi.yaml lists what there is.")
     case .methodNotAllowed(let allow): .methodNotAllowed(allow: allow)
     case .notFound(let what): Problem(404, "not_found", "There is no such \(what).")
+    case .tooManyStreams:
+      .retryable(503, "too_many_streams", "\(Limits.eventStreams) listen to events already.", after: 30)
     case .fileMissing: Problem(500, "file_missing", "A file of this answer is missing; the log says more.")
     case .fleet(let error): Problem(error)
     }
@@ -90,6 +94,7 @@ extension Problem {
     case .notFound(let what): self.init(404, "not_found", "There is no such \(what).")
     case .conflict(let code, let detail): self.init(409, code, detail)
     case .notYet(let code, let detail): self = .retryable(409, code, detail, after: 5)
+    case .gone(let code, let detail): self.init(410, code, detail)
     case .invalid(let errors): self = .invalid(errors)
     case .idempotencyMismatch:
       self.init(

@@ -13,6 +13,7 @@ final class Handlers: Sendable {
   let cursors: CursorCodec
   let offerAnswers = OfferAnswers()
   let jobAnswers = JobAnswers()
+  let eventStreams: EventStreams
 
   var servesMetrics: Bool { configuration.servesMetrics }
 
@@ -25,11 +26,18 @@ final class Handlers: Sendable {
     faults = FaultLog(logger: logger)
     self.logger = logger
     cursors = CursorCodec(secret: configuration.cursorSecret)
+    eventStreams = EventStreams(fleet: fleet, clock: configuration.clock, logger: logger)
   }
 
   /// The id of the path; one that cannot be of its kind is not found, like one that is not there.
   func id<Entity>(_ call: Call, _ kind: Entity.Type) throws(APIError) -> ID<Entity> {
     guard let id = call.id.flatMap({ ID<Entity>($0) }) else { throw .notFound(Entity.noun) }
+    return id
+  }
+
+  /// The same for the second name of the path.
+  func part<Entity>(_ call: Call, _ kind: Entity.Type) throws(APIError) -> ID<Entity> {
+    guard let id = call.part.flatMap({ ID<Entity>($0) }) else { throw .notFound(Entity.noun) }
     return id
   }
 
@@ -61,6 +69,9 @@ extension Identified {
     switch idPrefix {
     case "ins": "instance"
     case "upl": "upload"
+    case "whk": "webhook"
+    case "dlv": "delivery"
+    case "evt": "event"
     default: idPrefix
     }
   }

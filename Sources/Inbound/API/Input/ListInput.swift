@@ -45,10 +45,17 @@ extension ListInput {
   fileprivate init(_ filter: Filter, _ scope: String, _ reader: inout QueryReader, _ cursors: CursorCodec)
     throws(APIError)
   {
-    let limit = try reader.limit(standard: Limits.defaultPageSize, maximum: Limits.maximumPageSize)
+    self.init(filter: filter, page: try reader.page(scope, cursors), scope: scope)
+  }
+}
+
+extension QueryReader {
+  /// The last that a list reads: which page, and nothing else.
+  mutating func page(_ scope: String, _ cursors: CursorCodec) throws(APIError) -> PageRequest {
+    let limit = try limit(standard: Limits.defaultPageSize, maximum: Limits.maximumPageSize)
     var before: PagePosition?
-    if let cursor = reader.string("cursor") { before = try cursors.decode(cursor, scope: scope) }
-    try reader.finish()
-    self.init(filter: filter, page: PageRequest(limit: limit, before: before), scope: scope)
+    if let cursor = string("cursor") { before = try cursors.decode(cursor, scope: scope) }
+    try finish()
+    return PageRequest(limit: limit, before: before)
   }
 }

@@ -5,10 +5,12 @@ struct Call: Sendable {
   let head: RequestHead
   /// The `{id}` of the path.
   let id: String?
+  /// The second name of the path, where it has one: `{delivery}`.
+  let part: String?
   let body: [UInt8]
   let context: RequestContext
 
-  func with(body: [UInt8]) -> Call { Call(head: head, id: id, body: body, context: context) }
+  func with(body: [UInt8]) -> Call { Call(head: head, id: id, part: part, body: body, context: context) }
 }
 
 /// What is known of a request beside its head, from its routing until its line in the access log.

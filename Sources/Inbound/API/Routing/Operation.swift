@@ -29,6 +29,17 @@ package enum Operation: String, Sendable, Hashable, CaseIterable {
   case deleteInstance
   case getInstanceSSH
 
+  case listEvents
+  case streamEvents
+  case createWebhook
+  case listWebhooks
+  case getWebhook
+  case updateWebhook
+  case deleteWebhook
+  case testWebhook
+  case listDeliveries
+  case replayDelivery
+
   case getAccount
 
   case listOrphans

@@ -3,7 +3,7 @@ package import HTTPServer
 /// One line of the API: a method and a path, what it is called, who may, and what answers.
 package struct Route: Sendable {
   package let method: Method
-  /// As in openapi.yaml: `/v1/jobs/{id}/logs`. At most one `{id}`.
+  /// As in openapi.yaml: `/v1/jobs/{id}/logs`. At most one `{id}`, and one more name after it.
   package let template: String
   package let operation: Operation
   /// The least scope that may call it; nil for the system calls, which need no token.

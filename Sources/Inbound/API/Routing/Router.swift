@@ -4,7 +4,7 @@ import HTTPServer
 /// prefix, the id and the rest, and none of it allocates more than the id.
 struct Router: Sendable {
   enum Match: Sendable {
-    case route(Int, id: String?)
+    case route(Int, id: String?, part: String? = nil)
     /// The path exists with other methods: `GET, HEAD`.
     case otherMethods(allow: String)
     case none
@@ -13,18 +13,19 @@ struct Router: Sendable {
   /// In the order of the table; a match is a place in it.
   let routes: [Route]
   private var fixed: [String: Endpoint] = [:]
-  /// By what stands before the id, then by what follows it: `/v1/jobs/`, `/logs`.
+  /// By what stands before the id, then by what follows it: `/v1/jobs/`, `/logs`; where that has a name of its own, by
+  /// `/checkpoints/{}`.
   private var parameterised: [(prefix: String, endpoints: [String: Endpoint])] = []
 
   /// What one path offers.
   private struct Endpoint: Sendable {
     var byMethod: [(method: Method, route: Int)] = []
 
-    func match(_ method: Method, id: String?) -> Match {
-      for entry in byMethod where entry.method == method { return .route(entry.route, id: id) }
+    func match(_ method: Method, id: String?, part: String? = nil) -> Match {
+      for entry in byMethod where entry.method == method { return .route(entry.route, id: id, part: part) }
       // HEAD is GET without the body, which the server leaves out.
       if method == .head {
-        for entry in byMethod where entry.method == .get { return .route(entry.route, id: id) }
+        for entry in byMethod where entry.method == .get { return .route(entry.route, id: id, part: part) }
       }
       return .otherMethods(allow: allow)
     }
@@ -38,7 +39,7 @@ struct Router: Sendable {
     self.routes = routes
     for (index, route) in routes.enumerated() {
       let parts = route.template.split(separator: "{id}", omittingEmptySubsequences: false)
-      precondition(parts.count <= 2, "a path has at most one parameter")
+      precondition(parts.count <= 2, "a path has at most one {id}")
       if parts.count == 1 {
         fixed[route.template, default: Endpoint()].byMethod.append((route.method, index))
         continue
@@ -46,7 +47,9 @@ struct Router: Sendable {
       let prefix = String(parts[0])
       if !parameterised.contains(where: { $0.prefix == prefix }) { parameterised.append((prefix, [:])) }
       let place = parameterised.firstIndex { $0.prefix == prefix }!
-      parameterised[place].endpoints[String(parts[1]), default: Endpoint()].byMethod.append((route.method, index))
+      let rest = parts[1].split(separator: "/", omittingEmptySubsequences: false)
+        .map { $0.hasPrefix("{") ? "{}" : String($0) }.joined(separator: "/")
+      parameterised[place].endpoints[rest, default: Endpoint()].byMethod.append((route.method, index))
     }
   }
 
@@ -55,9 +58,22 @@ struct Router: Sendable {
     for (prefix, endpoints) in parameterised where path.utf8.starts(with: prefix.utf8) {
       let rest = path.utf8.dropFirst(prefix.utf8.count)
       let end = rest.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
-      guard end > rest.startIndex, let endpoint = endpoints[String(path[end...])] else { return .none }
-      return endpoint.match(method, id: String(path[rest.startIndex..<end]))
+      guard end > rest.startIndex else { return .none }
+      let id = String(path[rest.startIndex..<end])
+      if let endpoint = endpoints[String(path[end...])] { return endpoint.match(method, id: id) }
+      return matchPart(method, path[end...], in: endpoints, id: id)
     }
     return .none
+  }
+
+  /// `/deliveries/dlv_1/replay`: the second piece is a name.
+  private func matchPart(
+    _ method: Method, _ rest: Substring, in endpoints: [String: Endpoint], id: String
+  ) -> Match {
+    var pieces = rest.split(separator: "/", omittingEmptySubsequences: false)
+    guard pieces.count >= 3, !pieces[2].isEmpty else { return .none }
+    let part = String(pieces[2])
+    pieces[2] = "{}"
+    return endpoints[pieces.joined(separator: "/")]?.match(method, id: id, part: part) ?? .none
   }
 }

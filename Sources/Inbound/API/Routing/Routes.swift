@@ -29,6 +29,18 @@ extension Handlers {
       Route(.delete, "/v1/instances/{id}", .deleteInstance, .operate, .later(.none, deleteInstance)),
       Route(.get, "/v1/instances/{id}/ssh", .getInstanceSSH, .operate, .now(getInstanceSSH)),
 
+      Route(.get, "/v1/events", .listEvents, .read, .now(listEvents)),
+      Route(.get, "/v1/events/stream", .streamEvents, .read, .now(streamEvents)),
+      Route(.post, "/v1/webhooks", .createWebhook, .admin, .later(.json, createWebhook)),
+      Route(.get, "/v1/webhooks", .listWebhooks, .admin, .now(listWebhooks)),
+      Route(.get, "/v1/webhooks/{id}", .getWebhook, .admin, .now(getWebhook)),
+      Route(.patch, "/v1/webhooks/{id}", .updateWebhook, .admin, .later(.json, updateWebhook)),
+      Route(.delete, "/v1/webhooks/{id}", .deleteWebhook, .admin, .later(.none, deleteWebhook)),
+      Route(.post, "/v1/webhooks/{id}/test", .testWebhook, .admin, .later(.none, testWebhook)),
+      Route(.get, "/v1/webhooks/{id}/deliveries", .listDeliveries, .admin, .now(listDeliveries)),
+      Route(
+        .post, "/v1/webhooks/{id}/deliveries/{delivery}/replay", .replayDelivery, .admin, .later(.none, replayDelivery)),
+
       Route(.get, "/v1/account", .getAccount, .read, .later(.none, getAccount)),
 
       Route(.get, "/v1/orphans", .listOrphans, .admin, .now(listOrphans)),

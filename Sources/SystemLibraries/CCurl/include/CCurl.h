@@ -31,6 +31,12 @@ void ccurl_easy_free(void *easy);
 /// Given up to `length` bytes; takes all of them or returns another number, which ends the transfer.
 typedef size_t (*ccurl_sink)(char *bytes, size_t size, size_t count, void *context);
 
+/// Given the 4 or 16 bytes of the address that a connection is about to be made to; 0 refuses it.
+typedef struct {
+  int (*lets_through)(const uint8_t *address, size_t count, void *context);
+  void *context;
+} ccurl_gate;
+
 typedef struct {
   const char *url;
   const char *method;
@@ -46,6 +52,9 @@ typedef struct {
   int fresh_connection;
   ccurl_sink on_header;
   ccurl_sink on_body;
+  /// NULL lets every address through. Asked for each connection that is opened, after names were resolved; must live until
+  /// the transfer ends.
+  const ccurl_gate *gate;
   void *context;
 } ccurl_request;
 

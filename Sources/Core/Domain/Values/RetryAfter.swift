@@ -1,18 +1,20 @@
-import Domain
-
 /// How long an answer asks to wait: `Retry-After` in seconds or as an HTTP date (RFC 9110 §10.2.3), else `X-RateLimit-Reset`
 /// in seconds since 1970. Nil when there is neither, or it makes no sense.
-enum RetryAfter {
+package enum RetryAfter {
   /// A month: longer than any real limit, and short enough to add to any clock.
   private static let longest = 2_678_400.0
 
-  static func parse(retryAfter: String?, reset: String?, now: Timestamp) -> Duration? {
-    if let text = retryAfter?.trimmed, !text.isEmpty {
+  package static func parse(retryAfter: String?, reset: String? = nil, now: Timestamp) -> Duration? {
+    if let text = retryAfter.map(trimmed), !text.isEmpty {
       if let seconds = Double(text) { return span(seconds) }
       if let moment = httpDate(text) { return span((moment - now).inSeconds) }
     }
-    if let text = reset?.trimmed, let moment = Double(text) { return span(moment - now.seconds) }
+    if let text = reset.map(trimmed), let moment = Double(text) { return span(moment - now.seconds) }
     return nil
+  }
+
+  private static func trimmed(_ text: String) -> String {
+    String(text.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
   }
 
   private static func span(_ seconds: Double) -> Duration? {
