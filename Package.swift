@@ -83,6 +83,7 @@ let package = Package(
       path: "Sources/State/Store",
       resources: [
         .embedInCode("Migrations/V0001_main_job.sqlite.sql"), .embedInCode("Migrations/V0002_webhooks.sqlite.sql"),
+        .embedInCode("Migrations/V0003_recovery.sqlite.sql"),
       ],
       swiftSettings: strict),
     .target(

@@ -108,6 +108,7 @@ struct Composition: Sendable {
         store: store, marketplace: vast.fresh, shell: remote, data: data, settings: jobSettings, jobNews: jobNews,
         logNews: logNews, instances: instanceSignal,
         finishedPhase: { metrics.jobPhaseDuration.histogram($0).observe($1) }, counted: counted,
+        recovered: { metrics.recoveries.counter($0).increment() },
         clock: ContinuousClock(), now: currentTime, logger: logs.logger("jobs")))
     leases = LeaseKeeper(
       store: store, shell: shell, providerURL: configuration.vastURL, clock: ContinuousClock(),

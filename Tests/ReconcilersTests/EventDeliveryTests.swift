@@ -75,6 +75,7 @@ import Testing
       await eventually(within: .milliseconds(50)) { world.got().count == 40 }
     }
     #expect(world.got().count == 40)
+    await eventually(within: .seconds(5)) { world.delivery.callsUnderWay == EventDelivery.callsPerReceiver }
     #expect(world.delivery.callsUnderWay == EventDelivery.callsPerReceiver)
     release.raise()
     await world.delivery.close()

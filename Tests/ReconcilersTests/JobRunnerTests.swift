@@ -481,7 +481,7 @@ import Testing
   @Test func `a machine that vanishes under a command fails the job on proof, not on one short list`() async throws {
     let world = try World()
     world.shell.change { $0.endsAs = nil }
-    let id = try await world.submit()
+    let id = try await world.submit { $0.recovers = false }
     _ = try await world.turn {
       world.bootAll()
       return try world.job(id).state == .running

@@ -46,7 +46,7 @@ import Testing
     #expect(await see(.closed).changed == 0)
     #expect(try events().map(\.type) == ["provider.degraded", "provider.recovered"])
     #expect(try events().map(\.subject) == ["vastai", "vastai"])
-    #expect(try events().map(\.data) == [["code": "provider_unavailable"], ["degraded_for_s": "30"]])
+    #expect(try events().map(\.data) == [["code": "provider_unavailable"], ["degraded_for_s": 30]])
     #expect(counted.withLock { $0 } == ["provider.degraded", "provider.recovered"])
   }
 

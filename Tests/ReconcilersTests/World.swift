@@ -142,7 +142,7 @@ final class World: Sendable {
 
   /// Boots whatever loads at the provider.
   func bootAll() {
-    for id in market.snapshot.instances.keys { market.boot(id) }
+    for (id, instance) in market.snapshot.instances where instance.actualStatus == nil { market.boot(id) }
   }
 
   struct Missing: Error {}

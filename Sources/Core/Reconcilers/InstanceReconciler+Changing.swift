@@ -76,7 +76,8 @@ extension StoreTransaction {
       job.cost = others.reduce(row.cost) { $0 + $1.cost }
       _ = try update(&job)
     }
-    let events = row.events(after: event, before: before, at: now)
+    let events = row.events(
+      after: event, before: before, job: try row.jobID.flatMap { (id) throws(StoreError) in try job(id) }, at: now)
     for event in events { try append(event) }
     return InstanceChange(
       row: row, events: events, hasMoved: row.state != before.state || row.desired != before.desired)
@@ -85,7 +86,9 @@ extension StoreTransaction {
 
 extension Instance {
   /// Events in Vast's own words for what was seen, and ours for what it means.
-  fileprivate func events(after event: InstanceEvent?, before: Instance, at now: Timestamp) -> [FleetEvent] {
+  fileprivate func events(
+    after event: InstanceEvent?, before: Instance, job: Job?, at now: Timestamp
+  ) -> [FleetEvent] {
     var events: [FleetEvent] = []
     if let from = before.marketStatus, let to = marketStatus, from != to {
       events.append(self.event("\(from)_to_\(to)", at: now))
@@ -93,12 +96,19 @@ extension Instance {
     switch event {
     case .created: events.append(self.event("created", at: now))
     case .booted: events.append(self.event("running", at: now))
-    case .stopSeen: events.append(self.event("exited", at: now))
-    case .vanished: events.append(self.event(failure?.code == "preempted" ? "preempted" : "exited", at: now))
+    case .stopSeen, .vanished: events.append(ending(before: before, job: job, at: now))
     case .goneProven, .cancelled: events.append(self.event("destroyed", at: now))
     case .orderSent, .offerTaken, .orderReturned, .refused, .neverCreated, .stopAsked, .destroyAsked, nil: break
     }
     return events
+  }
+
+  /// What became of a machine that nobody here wanted to end, and what is done about it.
+  private func ending(before: Instance, job: Job?, at now: Timestamp) -> FleetEvent {
+    var event = self.event(failure?.code == "preempted" ? "preempted" : "exited", at: now)
+    event.data["expected"] = .flag(before.desired != .running)
+    if let job, let failure { event.data["action"] = .text(job.answer(to: failure)) }
+    return event
   }
 
   /// The line that the ledger needs after a change: money flows from the contract's making to the proof that it is gone,
@@ -121,5 +131,16 @@ extension Instance {
       let hasNewRate = pricePerHour != before.pricePerHour || storagePerHour != before.storagePerHour
       return isMetered && hasNewRate ? entry(.rateChanged, gpu: gpu) : nil
     }
+  }
+}
+
+extension Job {
+  /// What the job runner does when its machine is lost, in words.
+  fileprivate func answer(to failure: Failure) -> String {
+    guard state == .running else { return "the job goes on as it can" }
+    guard specification.recovers, failure.isLossOfWork else { return "the job fails: it is not to be recovered" }
+    guard attempt < specification.maximumAttempts else { return "the job fails: this was its last attempt" }
+    return specification.checkpoint == nil
+      ? "another machine begins anew" : "another machine goes on from the last checkpoint"
   }
 }

@@ -45,6 +45,7 @@ package struct Janitor: Reconciler {
         unlink(data.uploadPath(upload.id))
         outcome.changed += 1
       }
+      outcome.changed += try await store.write { (tx) throws(StoreError) in try tx.purgeExclusions(before: now) }
       while true {
         let purged = try await store.write { (tx) throws(StoreError) in
           try tx.purgeEvents(before: now - Self.eventLifetime, limit: Self.eventsAtOnce)

@@ -7,13 +7,16 @@ extension JobDrive {
     if job.isCancelRequested { return await giveUp(job, .cancelled, nil) }
     // One job never has two live instances: the last one must be proved gone first.
     if let last = try instance(of: job), !last.state.isFinal { return .waits(upTo: .seconds(60)) }
+    if let pause = await pauseBeforeRecovery(job) { return pause }
+    let queries = try queries(for: job)
     do throws(MarketplaceError) {
-      var query = job.specification.resources.query
-      query.excludedMachines.formUnion(job.failedMachines)
-      let offers = query.selection.rank(try await context.marketplace.searchOffers(query).offers, for: query)
-      guard let best = offers.first else { return try await noOffers(for: job, try await explainNoOffers(query)) }
-      if let failure = job.usedUpBudget { return await giveUp(job, .failed, failure) }
-      return await rent(best, orElse: offers, query: query, for: job)
+      for query in queries {
+        let offers = query.selection.rank(try await context.marketplace.searchOffers(query).offers, for: query)
+        guard let best = offers.first else { continue }
+        if let failure = job.usedUpBudget { return await giveUp(job, .failed, failure) }
+        return await rent(best, orElse: offers, query: query, for: job)
+      }
+      return try await noOffers(for: job, try await explainNoOffers(queries[queries.count - 1]))
     } catch {
       return await searchFailed(job, error)
     }

@@ -46,7 +46,10 @@ extension JobDrive {
 
   /// starting → running: checks the GPU, sends the inputs, starts the command once. Each step may be repeated.
   func start(_ job: Job) async throws(StoreError) -> Progress {
-    guard let instance = try instance(of: job), let remote = RemoteJob(job, on: instance, context: context) else {
+    let checkpoint = job.specification.checkpoint == nil || job.attempt < 2 ? nil : latestCheckpoint(of: job)
+    guard let instance = try instance(of: job),
+      let remote = RemoteJob(job, on: instance, context: context, restoring: checkpoint)
+    else {
       return await failAttempt(job, .deafSSH(context.settings.sshTimeout))
     }
     switch await guarded({ await self.prepare(remote) }) {
@@ -63,10 +66,21 @@ extension JobDrive {
   private func launched(_ job: Job, _ remote: RemoteJob) async -> Progress {
     do throws(RemoteJobError) {
       let logStart = try remote.beginLog()
-      return await change(from: .starting, on: .launched) { job, now in
+      let checkpointID = remote.checkpointToRestore?.id
+      let isRecovery = job.attempts.dropLast().last?.failure?.isLossOfWork == true
+      let progress = await change(
+        from: .starting, on: .launched,
+        also: { (tx, job, now) throws(StoreError) in
+          if isRecovery { try tx.append(job.recovery(at: now)) }
+        }
+      ) { job, now in
         job.startedAt = now
-        if !job.attempts.isEmpty { job.attempts[job.attempts.count - 1].logStart = logStart }
+        guard !job.attempts.isEmpty else { return }
+        job.attempts[job.attempts.count - 1].logStart = logStart
+        job.attempts[job.attempts.count - 1].checkpointID = checkpointID
       }
+      if isRecovery, case .moved = progress { context.recovered("recovered") }
+      return progress
     } catch {
       return await giveUp(job, .failed, error.failure)
     }
@@ -112,6 +126,19 @@ extension JobDrive {
     case .machineLost(let failure): return await failAttempt(job, failure)
     case .timeUp, .overBudget, nil: return .waits(upTo: .seconds(1))
     }
+  }
+}
+
+extension Job {
+  /// The event of the instance that goes on with what another lost.
+  fileprivate func recovery(at now: Timestamp) -> FleetEvent {
+    var facts: [String: EventFact] = ["attempt": .integer(Int64(attempt))]
+    facts.note("label", specification.name)
+    facts.note("replaces", attempts.dropLast().last?.instanceID.rawValue)
+    facts.note("checkpoint_id", attempts.last?.checkpointID?.rawValue)
+    return FleetEvent(
+      type: "instance.recovered", subject: instanceID?.rawValue ?? id.rawValue, instanceID: instanceID, jobID: id,
+      at: now, data: facts)
   }
 }
 

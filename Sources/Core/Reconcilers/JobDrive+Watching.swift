@@ -7,9 +7,11 @@ extension JobDrive {
   /// running → collecting: follows the log until the command has ended, or its time, its money or its machine has.
   func watch(_ job: Job) async throws(StoreError) -> Progress {
     guard let instance = try instance(of: job), let remote = RemoteJob(job, on: instance, context: context) else {
-      return await giveUp(job, .failed, .machineGone)
+      return await lose(job, nil, .machineGone)
     }
-    let followed = await guarded { await self.follow(remote, job) }
+    let followed = await guarded {
+      await self.withCheckpoints(of: job, on: remote) { await self.follow(remote, job) }
+    }
     // With the next state the log counts as complete, and its machine may go.
     await remote.synchronizeLog()
     switch followed {
@@ -23,7 +25,7 @@ extension JobDrive {
       case .machineLost(let failure) where failure.code == "host_offline":
         return await failAttempt(job, failure)
       case .machineLost(let failure):
-        return await giveUp(job, .failed, failure)
+        return await lose(job, remote, failure)
       case .timeUp:
         // It may have ended in time while nobody looked.
         if let ending = await atPresent(remote, job).endingSoFar() { return await ended(job, ending, remote) }
@@ -65,6 +67,12 @@ extension JobDrive {
 
   private func ended(_ job: Job, _ ending: RemoteJob.Ending, _ remote: RemoteJob) async -> Progress {
     switch ending {
+    case .exited(let code, false) where job.wasKilled(by: code):
+      return await revive(
+        job, remote,
+        Failure(
+          code: "command_killed", detail: "The command was killed from outside (exit code \(code)); see the log.",
+          isRetryable: true))
     case .exited(let code, let setupFailed):
       return await change(from: .running, on: .ended) { job, now in
         job.exitCode = code
@@ -83,13 +91,14 @@ extension JobDrive {
       let failure = Failure(
         code: "command_vanished",
         detail: "The command is gone without an exit code: it was killed, or the machine restarted.", isRetryable: true)
+      if job.specification.recovers { return await revive(job, remote, failure) }
       return await change(from: .running, on: .ended) { job, now in
         job.outcome = .failed
         job.failure = failure
         job.endedAt = now
       }
     case .neverStarted:
-      return await giveUp(job, .failed, .workspaceGone)
+      return await lose(job, nil, .workspaceGone)
     case .silent(let span):
       return await tryElsewhere(
         job, remote,
@@ -97,7 +106,7 @@ extension JobDrive {
           code: "idle_timeout", detail: "The command wrote nothing for \(Int(span.inSeconds)) s and was ended.",
           isRetryable: true))
     case .unreachable(let failure):
-      return Task.isCancelled ? .waits(upTo: .seconds(1)) : await giveUp(job, .failed, failure)
+      return Task.isCancelled ? .waits(upTo: .seconds(1)) : await lose(job, nil, failure)
     }
   }
 
@@ -140,6 +149,14 @@ extension JobDrive {
       // The store is in trouble: the address that was good a moment ago is the best there is.
       return remote
     }
+  }
+}
+
+extension Job {
+  /// Ended by a signal that was not ours, of a job that has something to go on from: a host that was restarted, or short of
+  /// memory. Without checkpoints it is the command's own end.
+  fileprivate func wasKilled(by code: Int32) -> Bool {
+    specification.recovers && specification.checkpoint != nil && (code == 137 || code == 143)
   }
 }
 

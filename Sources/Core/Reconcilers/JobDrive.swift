@@ -138,7 +138,10 @@ struct JobDrive: Sendable {
     let triesAgain = job.attempt < job.specification.maximumAttempts
     return await change(
       from: job.state, on: triesAgain ? .attemptFailed : .gaveUp,
-      also: { (tx, job, _) throws(StoreError) in try tx.unwant(job.instanceID) }
+      also: { (tx, job, now) throws(StoreError) in
+        try tx.exclude(machineOf: job.attempts.last, failure, of: job, at: now)
+        try tx.unwant(job.instanceID)
+      }
     ) { job, now in
       job.failure = failure
       job.closeAttempt(failure, at: now)
@@ -165,18 +168,27 @@ private struct JobChange: Sendable {
 extension Job {
   /// Puts the end of the present machine's turn on record.
   mutating func closeAttempt(_ failure: Failure?, at now: Timestamp) {
-    guard !attempts.isEmpty, attempts[attempts.count - 1].finishedAt == nil else { return }
-    attempts[attempts.count - 1].finishedAt = now
-    attempts[attempts.count - 1].failure = failure
+    guard endAttempt(failure, at: now) else { return }
     if let failure, failure.blamesMachine, let machineID = attempts[attempts.count - 1].machineID {
       failedMachines.insert(machineID)
     }
   }
 }
 
+extension Job {
+  /// The same without a word about the machine. False when there is none that goes on.
+  @discardableResult
+  mutating func endAttempt(_ failure: Failure?, at now: Timestamp) -> Bool {
+    guard !attempts.isEmpty, attempts[attempts.count - 1].finishedAt == nil else { return false }
+    attempts[attempts.count - 1].finishedAt = now
+    attempts[attempts.count - 1].failure = failure
+    return true
+  }
+}
+
 extension Failure {
   /// Whether the same thing would likely happen on that machine again.
-  fileprivate var blamesMachine: Bool {
+  var blamesMachine: Bool {
     !["cancelled", "command_failed", "setup_failed", "max_duration_exceeded", "max_cost_exceeded"].contains(code)
   }
 }

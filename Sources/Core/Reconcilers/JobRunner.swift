@@ -54,6 +54,8 @@ package struct JobContext: Sendable {
   /// Told when a phase ends, for the metrics.
   package var finishedPhase: @Sendable (_ name: String, _ span: Duration) -> Void
   package var counted: @Sendable (FleetEvent) -> Void
+  /// Told what became of lost work: `lost`, `revived`, `recovered`, `gave_up`.
+  package var recovered: @Sendable (_ result: String) -> Void
   package var clock: any Clock<Duration>
   package var now: @Sendable () -> Timestamp
   package var logger: Logger
@@ -63,6 +65,7 @@ package struct JobContext: Sendable {
     jobNews: KeyedSignals<ID<Job>>, logNews: KeyedSignals<ID<Job>>, instances: Signal,
     finishedPhase: @escaping @Sendable (String, Duration) -> Void = { _, _ in },
     counted: @escaping @Sendable (FleetEvent) -> Void = { _ in },
+    recovered: @escaping @Sendable (_ result: String) -> Void = { _ in },
     clock: any Clock<Duration>, now: @escaping @Sendable () -> Timestamp, logger: Logger
   ) {
     self.store = store
@@ -75,6 +78,7 @@ package struct JobContext: Sendable {
     self.instances = instances
     self.finishedPhase = finishedPhase
     self.counted = counted
+    self.recovered = recovered
     self.clock = clock
     self.now = now
     self.logger = logger
@@ -96,6 +100,12 @@ package struct JobSettings: Sendable {
   package var cutShortCollectionTimeout = Duration.seconds(300)
   /// Largest results archive. A full disk of ours would hurt every job.
   package var maximumResultsBytes: Int64 = 100 << 30
+  /// Largest copy of a checkpoint folder, packed. Two are kept of each job.
+  package var maximumCheckpointBytes: Int64 = 20 << 30
+  /// A copy may take this long; the job runs on meanwhile.
+  package var checkpointTimeout = Duration.seconds(1800)
+  /// The last try before a machine is given up: it may be dead, and the next one waits.
+  package var lastCheckpointTimeout = Duration.seconds(30)
   /// Largest log kept of one job; the command runs on when it writes more.
   package var maximumLogBytes: Int64 = 4 << 30
   /// A command is asked to end before it is killed.

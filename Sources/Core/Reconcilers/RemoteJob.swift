@@ -30,11 +30,15 @@ struct RemoteJob: Sendable {
   /// How much of this attempt's log was fetched again by this, where what was there cannot be trusted.
   private let refetched = Locked<Int64>(0)
 
-  init?(_ job: Job, on instance: Instance, context: JobContext) {
+  /// Of an earlier attempt: what this one is to go on from.
+  let checkpointToRestore: Checkpoint?
+
+  init?(_ job: Job, on instance: Instance, context: JobContext, restoring checkpoint: Checkpoint? = nil) {
     guard instance.sshAddress != nil, let address = instance.currentSSHAddress, let marketID = instance.marketID else {
       return nil
     }
     self.job = job
+    checkpointToRestore = checkpoint
     host = RemoteHost(address: address, pinName: instance.pinName)
     self.marketID = marketID
     self.context = context
@@ -60,19 +64,21 @@ struct RemoteJob: Sendable {
       command.timeout = context.settings.preparationTimeout
       try await expect(command, "the inputs could not be unpacked")
     }
-    try await expect(try installation(), "the command could not be installed")
+    let checkpoint = checkpointToRestore
+    if let checkpoint, let policy = specification.checkpoint { try await restore(checkpoint, policy) }
+    try await expect(try installation(resumes: checkpoint != nil), "the command could not be installed")
     try await expect(workspace.launch(), "the command could not be started")
   }
 
   /// A new machine with less than this cannot hold the outputs of anything; 8 GB and more were ordered.
   private static let minimumFreeBytes: Int64 = 256 << 20
 
-  private func installation() throws(RemoteJobError) -> RemoteCommand {
+  private func installation(resumes: Bool) throws(RemoteJobError) -> RemoteCommand {
     let specification = job.specification
     do throws(RemoteWorkspace.InvalidInput) {
       return try workspace.install(
         environment: specification.environment.merging(specification.secrets) { $1 }, setup: specification.setup,
-        command: specification.command)
+        command: specification.command, resumes: resumes)
     } catch {
       throw .hopeless(Failure(code: "invalid_specification", detail: "The job cannot be put into a script: \(error)"))
     }
@@ -90,7 +96,7 @@ struct RemoteJob: Sendable {
   }
 
   @discardableResult
-  private func expect(_ command: RemoteCommand, _ fault: String) async throws(RemoteJobError) -> RemoteResult {
+  func expect(_ command: RemoteCommand, _ fault: String) async throws(RemoteJobError) -> RemoteResult {
     let result = try await run(command)
     guard result.exitCode == 0 else { throw .odd(fault, result) }
     return result
@@ -365,7 +371,7 @@ struct RemoteJob: Sendable {
     }
   }
 
-  private func run(_ command: RemoteCommand) async throws(RemoteJobError) -> RemoteResult {
+  func run(_ command: RemoteCommand) async throws(RemoteJobError) -> RemoteResult {
     do throws(RemoteShellError) {
       let result = try await context.shell.run(command, on: host)
       contact.withLock { $0 = context.now() }
@@ -390,7 +396,7 @@ enum RemoteJobError: Error, Sendable, Hashable {
   }
 
   /// What a refusal of a verb means. Inputs that passed the check here and no tar unpacks are the next machine's trouble too.
-  fileprivate static func odd(_ fault: String, _ result: RemoteResult) -> RemoteJobError {
+  static func odd(_ fault: String, _ result: RemoteResult) -> RemoteJobError {
     let said = StatusMessage.display(result.errorText)
     switch RemoteWorkspace.Refusal(rawValue: result.exitCode) {
     case .brokenInputs:

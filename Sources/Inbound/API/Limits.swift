@@ -66,6 +66,8 @@ enum Limits {
   static let outputPathBytes = 3800
   /// 90 days: a rental of Vast's rarely lasts longer.
   static let longestDurationSeconds = 90 * 86400
+  /// More often than every ten seconds a copy would follow the last without a pause; beyond a day it is none.
+  static let checkpointSeconds = 10...86400
   /// Below a minute, the hiccups of any line would end machines; beyond 30 days nobody waits for a leak to end itself.
   static let leaseSeconds = 60...30 * 86400
   /// Each attempt rents a machine.

@@ -9,6 +9,7 @@ import Glibc
 ///     jobs/ID/output.log         the command's output as far as it was fetched
 ///     jobs/ID/output.log.boot    the boot of the machine that wrote it, see `LogFile`
 ///     jobs/ID/results.tar.gz
+///     jobs/ID/checkpoints/ID.tar.gz    the last copies of the checkpoint folder
 ///     jobs/ID/results.tar.gz.refused   what came home and did not pass the check: kept for a person, never served
 ///     ssh/                       keys and known hosts
 ///     ballast                    room for the database when the disk is full, see `Ballast`
@@ -57,6 +58,22 @@ package struct DataDirectory: Sendable {
   }
 
   package func logPath(_ id: ID<Job>) -> String { "\(path)/jobs/\(id)/output.log" }
+  /// The folder of a job's checkpoints, made when missing, and durable itself.
+  package func checkpointDirectory(_ id: ID<Job>) throws(ArtifactError) -> String {
+    let job = try jobDirectory(id)
+    let folder = job + "/checkpoints"
+    if mkdir(folder, 0o700) == 0 {
+      try FileHandle.synchronizeDirectory(job)
+    } else if errno != EEXIST {
+      throw .lastError("make \(folder)")
+    }
+    return folder
+  }
+
+  package func checkpointPath(_ id: ID<Checkpoint>, of job: ID<Job>) -> String {
+    "\(path)/jobs/\(job)/checkpoints/\(id).tar.gz"
+  }
+
   package func resultsPath(_ id: ID<Job>) -> String { "\(path)/jobs/\(id)/results.tar.gz" }
 
   /// Removes a stored upload, as when its row could not be written. A missing one is fine.

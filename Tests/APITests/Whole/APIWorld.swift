@@ -161,6 +161,25 @@ final class APIWorld: Sendable {
     guard isWritten else { throw Unexpected(what: "the delivery was not written") }
   }
 
+  func keepCheckpoint(of job: ID<Job>, _ bytes: [UInt8]) async throws -> ID<Checkpoint> {
+    let moment = now.withLock { $0 }
+    let checkpoint = Checkpoint(
+      id: ID(at: moment), jobID: job, attempt: 1, mark: "ab", sizeBytes: Int64(bytes.count),
+      sha256: String(repeating: "ab", count: 32), createdAt: moment)
+    _ = try data.checkpointDirectory(job)
+    try folder.write(bytes, to: data.checkpointPath(checkpoint.id, of: job))
+    try await store.write { (tx) throws(StoreError) in try tx.insert(checkpoint) }
+    return checkpoint.id
+  }
+
+  func exclude(machine: Int64) async throws -> ID<Exclusion> {
+    let moment = now.withLock { $0 }
+    let exclusion = Exclusion(
+      id: ID(at: moment), machineID: machine, hostID: 3, reason: "preempted", jobID: nil, createdAt: moment)
+    try await store.write { (tx) throws(StoreError) in try tx.insert(exclusion) }
+    return exclusion.id
+  }
+
   func record(_ type: String, about subject: String, jobID: ID<Job>? = nil) async throws -> ID<FleetEvent> {
     let event = FleetEvent(type: type, subject: subject, jobID: jobID, at: now.withLock { $0 })
     try await store.write { (tx) throws(StoreError) in try tx.append(event) }

@@ -142,6 +142,15 @@ import Testing
       job.failure = Failure(code: "no_offers", detail: "No offer fits.", isRetryable: true)
     }
     _ = try await call(.retryJob, 201, "/v1/jobs/\(failed)/retry")
+    _ = try await call(.listCheckpoints, 200, "/v1/jobs/\(done)/checkpoints")
+    let checkpoint = try await world.keepCheckpoint(of: done, Archives.good)
+    _ = try await call(.listCheckpoints, 200, "/v1/jobs/\(done)/checkpoints")
+    let copy = try await call(.getCheckpoint, 200, "/v1/jobs/\(done)/checkpoints/\(checkpoint)")
+    #expect(copy.body == Archives.good)
+    _ = try await call(.listExclusions, 200, "/v1/exclusions")
+    let exclusion = try await world.exclude(machine: 7)
+    _ = try await call(.listExclusions, 200, "/v1/exclusions")
+    _ = try await call(.deleteExclusion, 204, "/v1/exclusions/\(exclusion)")
     _ = try await call(.getJobReport, 200, "/v1/jobs/\(failed)/report")
 
     let made = try await call(.createInstance, 202, "/v1/instances", #"{"offer_id":1,"image":"python:3.11"}"#)
@@ -195,10 +204,14 @@ extension String {
   /// A template with an id that could be one.
   var withID: String {
     guard let range = firstRange(of: "{id}") else { return self }
-    let prefix = hasPrefix("/v1/jobs") ? "job" : hasPrefix("/v1/webhooks") ? "whk" : "ins"
+    let prefix =
+      hasPrefix("/v1/jobs") ? "job" : hasPrefix("/v1/webhooks") ? "whk" : hasPrefix("/v1/exclusions") ? "exc" : "ins"
     let filled = replacingCharacters(in: range, with: prefix + "_00000000000000000000000000")
-    guard let part = filled.firstRange(of: "{delivery}") else { return filled }
-    return filled.replacingCharacters(in: part, with: "dlv_00000000000000000000000000")
+    for (name, id) in [("{delivery}", "dlv"), ("{checkpoint}", "chk")] {
+      guard let part = filled.firstRange(of: name) else { continue }
+      return filled.replacingCharacters(in: part, with: id + "_00000000000000000000000000")
+    }
+    return filled
   }
 
   private func replacingCharacters(in range: Range<String.Index>, with text: String) -> String {

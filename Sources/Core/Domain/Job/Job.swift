@@ -91,6 +91,8 @@ package struct Job: Sendable, Hashable, Identified {
     package var startedAt: Timestamp
     package var finishedAt: Timestamp?
     package var failure: Failure?
+    /// What it went on from.
+    package var checkpointID: ID<Checkpoint>?
 
     package init(number: Int, instanceID: ID<Instance>, machineID: Int64?, startedAt: Timestamp) {
       self.number = number

@@ -24,6 +24,9 @@ package struct JobSpecification: Sendable, Hashable {
   package var approval = Approval.automatic
   /// Machines tried at the most.
   package var maximumAttempts = 3
+  /// Whether a machine that is lost under the running command has another one take over.
+  package var recovers = true
+  package var checkpoint: CheckpointPolicy?
   package var onFailure = OnFailure.destroy
   /// The command may stay silent this long.
   package var idleTimeout: Duration?

@@ -30,6 +30,8 @@ package enum JobEvent: String, Sendable, Hashable, CaseIterable {
   case ready
   /// The command was started on the machine.
   case launched
+  /// The command is gone and its machine is there: the next attempt begins on it.
+  case revived
   /// The command ended, or its time is over.
   case ended
   case collected
@@ -54,6 +56,7 @@ extension JobState {
     .init(.starting, on: .launched, to: .running),
     .init(.starting, on: .attemptFailed, to: .queued),
     .init(.starting, on: .gaveUp, to: .cleaningUp),
+    .init(.running, on: .revived, to: .starting),
     .init(.running, on: .ended, to: .collecting),
     .init(.running, on: .attemptFailed, to: .queued),
     .init(.running, on: .gaveUp, to: .cleaningUp),

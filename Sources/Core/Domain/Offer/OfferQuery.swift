@@ -16,6 +16,7 @@ package struct OfferQuery: Sendable, Hashable {
   package var isVerified: Bool?
   package var selection = OfferSelection.cheapest
   package var excludedMachines: Set<Int64> = []
+  package var excludedHosts: Set<Int64> = []
   /// Vast's own fields with its operators, passed through: `{"inet_down": {"gte": 500}}` as JSON text of the inner object.
   package var filters: [String: String] = [:]
   /// One offer by its id.
@@ -75,7 +76,7 @@ extension OfferQuery {
     if let minimumDiskGigabytes, offer.diskGigabytes < minimumDiskGigabytes { return false }
     if let minimumCUDA, offer.cudaVersion < minimumCUDA { return false }
     if let offerID, offer.id != offerID { return false }
-    return !excludedMachines.contains(offer.machineID)
+    return !excludedMachines.contains(offer.machineID) && !excludedHosts.contains(offer.hostID)
   }
 
   /// A card sold as 24 GB reports 24564 MB and not 24576; some report 7 % less than their nominal size.

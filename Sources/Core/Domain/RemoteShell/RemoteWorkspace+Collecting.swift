@@ -49,7 +49,7 @@ extension RemoteWorkspace {
   /// A tar that is not GNU's takes the list as arguments when it knows `--no-recursion` (busybox since 1.21) and the list is
   /// not too long for them. Otherwise it packs the outputs as they are, and what spoils an archive spoils it. With busybox's
   /// `find`, what lies too deep is left out but only in its own words, not named.
-  private static let packing = #"""
+  static let packing = #"""
     LC_ALL=C; export LC_ALL
     [ $# -gt 0 ] || fail \#(Refusal.inputOutput.rawValue) 'there is no log to pack'
     N='
@@ -170,7 +170,7 @@ extension RemoteWorkspace {
   }
 
   /// Nil for what is no path below a folder; empty for the folder itself.
-  private static func components(of path: String) -> [Substring]? {
+  static func components(of path: String) -> [Substring]? {
     guard !path.isEmpty, path.utf8.count <= 4096, path.utf8.first != UInt8(ascii: "/"),
       path.utf8.allSatisfy({ $0 >= 32 && $0 != 127 })
     else { return nil }

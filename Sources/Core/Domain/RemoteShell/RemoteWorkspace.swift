@@ -15,6 +15,7 @@
 ///       run.sh                     sets the environment, runs both, writes down how it ended
 ///       pid                        "PID START BOOT": process, its start in ticks, the boot that both belong to
 ///       output.log                 stdout and stderr of both, appended
+///       restored                   there once the checkpoint of an earlier attempt is back
 ///       setup_failed               there when it was the setup that ended with the exit code
 ///       stop                       there once the end was asked for: nothing starts any more
 ///       exit_code                  the end
@@ -54,6 +55,10 @@ package struct RemoteWorkspace: Sendable, Hashable {
     case anotherAttempt = 74
     /// A file could not be read or written; stderr says which.
     case inputOutput = 75
+    /// There is no checkpoint, or none other than the known one.
+    case nothingNew = 76
+    /// The checkpoint's files changed while they were packed.
+    case changing = 77
   }
 
   /// Below this much free, a disk counts as full: writers fail at the last few blocks already, some of them earlier.

@@ -23,6 +23,7 @@ package final class Metrics: Sendable {
   package let jobPhaseDuration: HistogramFamily
   package let events: CounterFamily
   package let orphans: CounterFamily
+  package let recoveries: CounterFamily
   package let webhookDeliveries: CounterFamily
   package let outboxPending: Gauge
   /// Marked after each complete list of instances.
@@ -81,6 +82,9 @@ package final class Metrics: Sendable {
     jobPhaseDuration = list.histograms(
       "vastd_job_phase_duration_seconds", labels: ["phase"], .phase, "How long jobs stayed in each phase.")
     events = list.counters("vastd_events_total", labels: ["type"], "Events recorded by type.")
+    recoveries = list.counters(
+      "vastd_recoveries_total", labels: ["result"],
+      "Work that lost its machine: lost, revived on the same one, recovered on another, gave_up.")
     webhookDeliveries = list.counters(
       "vastd_webhook_deliveries_total", labels: ["result"],
       "Calls to webhooks by what came of them: delivered, retried, failed, disabled.")

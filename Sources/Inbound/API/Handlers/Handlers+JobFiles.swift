@@ -56,17 +56,24 @@ extension Handlers {
     try refuseQuery(call)
     let id = try id(call, Job.self)
     let file = try asking { () throws(FleetError) in try fleet.results(of: id) }
+    return try archive(file.path, sizeBytes: file.sizeBytes, sha256: file.sha256, name: id.rawValue, call)
+  }
+
+  /// A tar.gz of ours, which its hash names for caches.
+  func archive(
+    _ path: String, sizeBytes: Int64, sha256: String, name: String, _ call: Call
+  ) throws(APIError) -> Response {
     let headers: [(name: String, value: String)] = [
-      ("ETag", "\"\(file.sha256)\""), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
+      ("ETag", "\"\(sha256)\""), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
       ("X-Request-Id", call.context.requestID),
     ]
-    if call.head.headerValues("if-none-match").contains(where: { $0.contains("\"\(file.sha256)\"") }) {
+    if call.head.headerValues("if-none-match").contains(where: { $0.contains("\"\(sha256)\"") }) {
       return Response(status: 304, headers: headers, context: call.context)
     }
     return Response(
       status: 200, contentType: "application/gzip",
-      headers: headers + [("Content-Disposition", "attachment; filename=\"\(id).tar.gz\"")],
-      body: .file(descriptor: try open(file.path), offset: 0, length: file.sizeBytes), context: call.context)
+      headers: headers + [("Content-Disposition", "attachment; filename=\"\(name).tar.gz\"")],
+      body: .file(descriptor: try open(path), offset: 0, length: sizeBytes), context: call.context)
   }
 
   /// The response closes it.

@@ -72,6 +72,8 @@ extension Identified {
     case "whk": "webhook"
     case "dlv": "delivery"
     case "evt": "event"
+    case "chk": "checkpoint"
+    case "exc": "exclusion"
     default: idPrefix
     }
   }

@@ -31,7 +31,9 @@ enum JobInput {
     job.priority = reader.integer("priority", Limits.priority) ?? job.priority
     readLimits(reader, into: &job)
     job.lease = reader.isNull("lease_s") ? nil : leaseSpan(reader) ?? lease
-    reader.notAvailable("recover", "checkpoint", "preflight", "volume", "template_id")
+    job.recovers = reader.flag("recover") ?? job.recovers
+    job.checkpoint = checkpoint(reader)
+    reader.notAvailable("preflight", "volume", "template_id")
     reader.finish()
     try problems.check()
     return job
@@ -42,6 +44,16 @@ enum JobInput {
     job.idleTimeout = seconds(reader, "idle_timeout_s")
     job.maximumCost = reader.money("max_cost_usd", upTo: Limits.largestAmountDollars)
     job.maximumAttempts = reader.integer("max_attempts", 1...Limits.attempts) ?? job.maximumAttempts
+  }
+
+  /// An empty object asks for the defaults.
+  private static func checkpoint(_ reader: ObjectReader) -> CheckpointPolicy? {
+    guard let object = reader.object("checkpoint") else { return nil }
+    var policy = CheckpointPolicy()
+    policy.path = object.string("path", .checkpointPath) ?? policy.path
+    if let seconds = object.integer("interval_s", Limits.checkpointSeconds) { policy.interval = .seconds(seconds) }
+    object.finish()
+    return policy
   }
 
   private static func command(_ reader: ObjectReader) -> String {

@@ -67,6 +67,17 @@ struct TextRule: Sendable {
   }
 }
 
+extension TextRule {
+  /// A folder below the job's own, and not that itself: it is taken away and put back as a whole.
+  static let checkpointPath = TextRule { text in
+    if let complaint = output.complaint(text) { return complaint }
+    if text.contains(where: { $0 == "*" || $0 == "?" }) { return "must name one folder: no * and no ?" }
+    let components = text.split(separator: "/").filter { $0 != "." }
+    if components.isEmpty { return "must be a folder below the job's own" }
+    return components.first == ".vastd" ? "must not be .vastd, which is vastd's own" : nil
+  }
+}
+
 /// A variable's name as shells and containers take it. Vast reads other keys of `env` as options for docker.
 enum EnvironmentName {
   static func complaint(_ name: String) -> String? {

@@ -22,6 +22,8 @@ package enum Operation: String, Sendable, Hashable, CaseIterable {
   case getJobLogs
   case getJobResults
   case getJobReport
+  case listCheckpoints
+  case getCheckpoint
 
   case createInstance
   case listInstances
@@ -43,6 +45,8 @@ package enum Operation: String, Sendable, Hashable, CaseIterable {
   case getAccount
 
   case listOrphans
+  case listExclusions
+  case deleteExclusion
   case getSettings
   case updateSettings
 }

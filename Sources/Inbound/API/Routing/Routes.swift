@@ -23,6 +23,9 @@ extension Handlers {
       Route(.get, "/v1/jobs/{id}/results", .getJobResults, .read, .now(getJobResults)),
       Route(.get, "/v1/jobs/{id}/report", .getJobReport, .read, .now(getJobReport)),
 
+      Route(.get, "/v1/jobs/{id}/checkpoints", .listCheckpoints, .read, .now(listCheckpoints)),
+      Route(.get, "/v1/jobs/{id}/checkpoints/{checkpoint}", .getCheckpoint, .read, .now(getCheckpoint)),
+
       Route(.post, "/v1/instances", .createInstance, .operate, .later(.json, createInstance)),
       Route(.get, "/v1/instances", .listInstances, .read, .now(listInstances)),
       Route(.get, "/v1/instances/{id}", .getInstance, .read, .now(getInstance)),
@@ -44,6 +47,8 @@ extension Handlers {
       Route(.get, "/v1/account", .getAccount, .read, .later(.none, getAccount)),
 
       Route(.get, "/v1/orphans", .listOrphans, .admin, .now(listOrphans)),
+      Route(.get, "/v1/exclusions", .listExclusions, .read, .now(listExclusions)),
+      Route(.delete, "/v1/exclusions/{id}", .deleteExclusion, .operate, .later(.none, deleteExclusion)),
       Route(.get, "/v1/settings", .getSettings, .admin, .now(getSettings)),
       Route(.put, "/v1/settings", .updateSettings, .admin, .later(.json, updateSettings)),
     ]

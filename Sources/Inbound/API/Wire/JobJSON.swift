@@ -138,6 +138,15 @@ extension JSONWriter {
     member("max_cost_usd", specification.maximumCost)
     member("approval", specification.approval.rawValue)
     member("max_attempts", specification.maximumAttempts)
+    member("recover", specification.recovers)
+    if let checkpoint = specification.checkpoint {
+      object("checkpoint") { writer in
+        writer.member("path", checkpoint.path)
+        writer.member(seconds: "interval_s", checkpoint.interval)
+      }
+    } else {
+      null("checkpoint")
+    }
     member("on_failure", specification.onFailure.rawValue)
     member(seconds: "idle_timeout_s", specification.idleTimeout)
     member(seconds: "lease_s", specification.lease)
@@ -204,6 +213,7 @@ extension JSONWriter {
           writer.member("machine_id", attempt.machineID)
           writer.member("started_at", attempt.startedAt)
           writer.member("finished_at", attempt.finishedAt)
+          writer.member("checkpoint_id", attempt.checkpointID)
           writer.member("error", attempt.failure)
         }
       }

@@ -45,6 +45,7 @@ extension OfferQuery {
       if let isVerified { writer.member("verified", isVerified) }
       writer.member("selection", selection.rawValue)
       if !excludedMachines.isEmpty { writer.integers("exclude_machines", excludedMachines) }
+      if !excludedHosts.isEmpty { writer.integers("exclude_hosts", excludedHosts) }
       if !filters.isEmpty { writer.textsByName("filters", filters) }
       writer.known("offer_id", offerID)
     }
@@ -64,6 +65,7 @@ extension OfferQuery {
     isVerified = document.bool("verified")
     selection = document.choice("selection") ?? selection
     excludedMachines = Set(document.integers("exclude_machines") ?? [])
+    excludedHosts = Set(document.integers("exclude_hosts") ?? [])
     filters = document.textsByName("filters") ?? [:]
     offerID = document.integer("offer_id")
   }

@@ -20,6 +20,13 @@ extension JobSpecification {
       writer.known("max_cost", maximumCost)
       writer.member("approval", approval.rawValue)
       writer.member("max_attempts", maximumAttempts)
+      writer.member("recover", recovers)
+      if let checkpoint {
+        writer.object("checkpoint") { writer in
+          writer.member("path", checkpoint.path)
+          writer.known("interval_us", checkpoint.interval)
+        }
+      }
       writer.member("on_failure", onFailure.rawValue)
       writer.known("idle_timeout_us", idleTimeout)
       writer.known("lease_us", lease)
@@ -44,6 +51,13 @@ extension JobSpecification {
     maximumCost = document.money("max_cost")
     approval = document.choice("approval") ?? approval
     maximumAttempts = document.int("max_attempts") ?? maximumAttempts
+    // Jobs of a release that knew no recovery were accepted without it.
+    recovers = document.bool("recover") ?? false
+    if let policy = document.document("checkpoint"), let path = policy.text("path"),
+      let interval = policy.span("interval_us")
+    {
+      checkpoint = CheckpointPolicy(path: path, interval: interval)
+    }
     onFailure = document.choice("on_failure") ?? onFailure
     idleTimeout = document.span("idle_timeout_us")
     // Jobs of a release that knew no leases go on without one.

@@ -1,0 +1,258 @@
+import Artifacts
+import Domain
+import Glibc
+import Store
+import TestSupport
+import Testing
+
+@Suite struct `Recovery of lost work` {
+  /// A running job on the first machine.
+  private func running(
+    _ world: World, _ edit: (inout JobSpecification) -> Void = { _ in }
+  ) async throws -> (job: ID<Job>, market: MarketID) {
+    world.shell.change { shell in
+      shell.endsAs = nil
+      shell.isNewOnEachMachine = true
+    }
+    let id = try await world.submit(edit)
+    _ = try await world.turn {
+      world.bootAll()
+      return try world.job(id).state == .running
+    }
+    let market = try #require(try world.instances(of: id).last?.marketID)
+    return (id, market)
+  }
+
+  private func outbid(_ world: World, _ market: MarketID) {
+    world.market.set(market) { instance in
+      instance.actualStatus = "exited"
+      instance.intendedStatus = "stopped"
+    }
+  }
+
+  private func events(_ world: World) throws -> [RecordedEvent] {
+    try world.store.read { (r) throws(StoreError) in try r.events(after: 0, limit: 1000) }
+  }
+
+  private func runsAgain(_ world: World, _ id: ID<Job>, attempt: Int) async throws -> Bool {
+    try await world.turn(rounds: 1500) {
+      world.bootAll()
+      return try world.job(id).state == .running && world.job(id).attempt == attempt
+    }
+  }
+
+  @Test func `an outbid machine has one successor, on another machine, and the old one is destroyed first`()
+    async throws
+  {
+    let world = try World()
+    let (id, market) = try await running(world) { $0.resources.isInterruptible = true }
+    outbid(world, market)
+    #expect(try await runsAgain(world, id, attempt: 2))
+    let instances = try world.instances(of: id)
+    #expect(instances.count == 2)
+    #expect(instances[0].state == .destroyed && instances[0].failure?.code == "preempted")
+    #expect(instances[0].machineID != instances[1].machineID)
+    let told = try events(world)
+    let preempted = try #require(told.first { $0.event.type == "instance.preempted" })
+    #expect(preempted.event.data["action"] == "another machine begins anew")
+    #expect(preempted.event.data["expected"] == .flag(false))
+    let recovered = told.filter { $0.event.type == "instance.recovered" }
+    #expect(recovered.map(\.event.subject) == [instances[1].id.rawValue])
+    #expect(recovered.first?.event.data["replaces"] == .text(instances[0].id.rawValue))
+    let destroyedAt = try #require(told.firstIndex { $0.event.type == "instance.destroyed" })
+    let createdAt = try #require(told.lastIndex { $0.event.type == "instance.created" })
+    #expect(destroyedAt < createdAt, "never two at a time")
+  }
+
+  @Test func `a job that is not to be recovered fails with what happened`() async throws {
+    let world = try World()
+    let (id, market) = try await running(world) { $0.recovers = false }
+    world.market.set(market) { $0.actualStatus = "exited" }
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    #expect(try world.job(id).failure?.code == "instance_exited")
+    #expect(try world.instances(of: id).count == 1)
+    let told = try #require(try events(world).first { $0.event.type == "instance.exited" })
+    #expect(told.event.data["action"] == "the job fails: it is not to be recovered")
+  }
+
+  @Test func `a machine that is destroyed on purpose is no loss`() async throws {
+    let world = try World()
+    let (id, _) = try await running(world)
+    let instance = try #require(try world.instances(of: id).first)
+    try await world.store.write { (tx) throws(StoreError) in
+      guard var row = try tx.instance(instance.id) else { return }
+      row.desired = .destroyed
+      _ = try tx.update(&row)
+    }
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    #expect(try world.job(id).failure?.code == "instance_destroyed")
+    #expect(try world.instances(of: id).count == 1)
+    #expect(try !events(world).contains { $0.event.type == "instance.preempted" || $0.event.type == "instance.exited" })
+  }
+
+  @Test func `attempts are bounded, and the last loss fails the job`() async throws {
+    let world = try World()
+    let (id, market) = try await running(world) { $0.maximumAttempts = 2 }
+    world.market.set(market) { $0.actualStatus = "exited" }
+    #expect(try await runsAgain(world, id, attempt: 2))
+    let second = try #require(try world.instances(of: id).last?.marketID)
+    world.market.set(second) { $0.actualStatus = "exited" }
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    #expect(try world.job(id).state == .failed)
+    #expect(try world.job(id).failure?.code == "instance_exited")
+    #expect(try world.instances(of: id).allSatisfy { $0.state == .destroyed })
+  }
+
+  @Test func `the second loss waits, and the fourth within an hour waits for the hour`() async throws {
+    let world = try World(offers: (1...6).map { .make(id: $0, dollars: 0.4) })
+    var (id, market) = try await running(world) { $0.maximumAttempts = 9 }
+    var waits: [Duration] = []
+    for attempt in 2...4 {
+      world.market.set(market) { $0.actualStatus = "exited" }
+      _ = try await world.turn { try world.job(id).attempts.last?.failure != nil }
+      let lostAt = world.now
+      #expect(
+        try await world.turn(rounds: 5000) {
+          world.bootAll()
+          return try world.job(id).state == .running && world.job(id).attempt == attempt
+        })
+      waits.append(world.now - lostAt)
+      market = try #require(try world.instances(of: id).last?.marketID)
+    }
+    id = try world.job(id).id
+    #expect(waits[0] < .seconds(30))
+    #expect(waits[1] >= .seconds(30))
+    #expect(waits[2] > .seconds(3000), "three within an hour are enough for that hour")
+  }
+
+  @Test func `a failed machine is left alone by other jobs too, until it is all that is left`() async throws {
+    let world = try World(offers: [.make(id: 1, dollars: 0.4), .make(id: 2, dollars: 0.5)])
+    let (id, market) = try await running(world)
+    world.market.set(market) { $0.actualStatus = "exited" }
+    #expect(try await runsAgain(world, id, attempt: 2))
+    let lost = try #require(try world.instances(of: id).first?.machineID)
+    let exclusions = try world.store.read { (r) throws(StoreError) in try r.exclusions(at: world.now) }
+    #expect(exclusions.map(\.machineID) == [lost])
+    #expect(exclusions.map(\.reason) == ["instance_exited"])
+    // The cheapest is excluded, the other is held: it is taken all the same.
+    let other = try await world.submit()
+    _ = try await world.turn { try world.job(other).attempt > 0 }
+    #expect(try world.job(other).attempts.first?.machineID == lost)
+  }
+
+  @Test func `a command that is gone with its machine there begins anew on the same machine, once`() async throws {
+    let world = try World()
+    let (id, _) = try await running(world)
+    world.shell.change { $0.command = .vanished }
+    _ = try await world.turn { try world.job(id).attempt == 2 }
+    #expect(try world.instances(of: id).count == 1)
+    world.shell.change { $0.command = .notStarted }
+    #expect(try await runsAgain(world, id, attempt: 2))
+    #expect(try world.instances(of: id).count == 1)
+    #expect(try world.job(id).attempts.map { $0.failure?.code } == ["command_vanished", nil])
+    // A second time the machine is to blame.
+    world.shell.change { $0.command = .vanished }
+    _ = try await world.turn { try world.job(id).attempts.last?.failure != nil }
+    world.shell.change { $0.command = .notStarted }
+    #expect(try await runsAgain(world, id, attempt: 3))
+    #expect(try world.instances(of: id).count == 2)
+  }
+
+  @Test func `checkpoints are taken while the command runs, two are kept, and the next attempt begins with the last`()
+    async throws
+  {
+    let world = try World()
+    let (id, market) = try await running(world) { $0.checkpoint = CheckpointPolicy(interval: .seconds(20)) }
+    world.shell.change { $0.fileOutput = Archives.good }
+    for mark in ["a1", "a2", "a3"] {
+      world.shell.change { $0.answers["checkpoint"] = .checkpoint(mark) }
+      #expect(try await world.turn { try self.checkpoints(world, id).first?.mark == mark })
+    }
+    let kept = try checkpoints(world, id)
+    #expect(kept.map(\.mark) == ["a3", "a2"])
+    for checkpoint in kept { #expect(access(world.data.checkpointPath(checkpoint.id, of: id), F_OK) == 0) }
+    #expect(try files(world, id).count == 2)
+    // Nothing new: nothing is written.
+    world.shell.change { $0.answers["checkpoint"] = RemoteResult(exitCode: 76) }
+    _ = await world.turn(rounds: 60) { false }
+    #expect(try checkpoints(world, id) == kept)
+    #expect(try events(world).filter { $0.event.type == "job.checkpoint" }.count == 3)
+    let asked = world.shell.snapshot.scripts.filter { $0.hasPrefix("# vastd checkpoint\n") }
+    #expect(asked.last?.contains("'a3'") == true, "the known mark is sent")
+
+    outbid(world, market)
+    #expect(try await runsAgain(world, id, attempt: 2))
+    let restores = world.shell.snapshot.scripts.filter { $0.hasPrefix("# vastd restore\n") }
+    #expect(restores.count == 1)
+    let installs = world.shell.snapshot.scripts.filter { $0.hasPrefix("# vastd install\n") }
+    #expect(installs.map { $0.contains("VASTD_RESUME=1") } == [false, true])
+    #expect(try world.job(id).attempts.last?.checkpointID == kept[0].id)
+    let recovered = try #require(try events(world).first { $0.event.type == "instance.recovered" })
+    #expect(recovered.event.data["checkpoint_id"] == .text(kept[0].id.rawValue))
+  }
+
+  @Test func `a copy that fails or does not hold is told once, and the last good one stays`() async throws {
+    let world = try World()
+    let (id, _) = try await running(world) { $0.checkpoint = CheckpointPolicy(interval: .seconds(20)) }
+    world.shell.change { shell in
+      shell.fileOutput = Archives.good
+      shell.answers["checkpoint"] = .checkpoint("b1")
+    }
+    #expect(try await world.turn { try self.checkpoints(world, id).count == 1 })
+    let good = try checkpoints(world, id)
+    for (bytes, answer) in [
+      (Archives.good, RemoteResult(exitCode: 77)), (Array("no archive".utf8), .checkpoint("b2")),
+      (Archives.good, RemoteResult(exitCode: 0)),
+    ] {
+      world.shell.change { shell in
+        shell.fileOutput = bytes
+        shell.answers["checkpoint"] = answer
+      }
+      _ = await world.turn(rounds: 50) { false }
+    }
+    #expect(try checkpoints(world, id) == good)
+    #expect(try files(world, id).count == 1, "no half copy is left")
+    #expect(try world.job(id).state == .running)
+    #expect(try events(world).filter { $0.event.type == "job.checkpoint_failed" }.count == 1)
+  }
+
+  @Test func `a restart keeps checkpoints and goes on taking them`() async throws {
+    let world = try World()
+    let (id, market) = try await running(world) { $0.checkpoint = CheckpointPolicy(interval: .seconds(20)) }
+    world.shell.change { shell in
+      shell.fileOutput = Archives.good
+      shell.answers["checkpoint"] = .checkpoint("c1")
+    }
+    #expect(try await world.turn { try self.checkpoints(world, id).count == 1 })
+    try await world.restart()
+    world.shell.change { $0.answers["checkpoint"] = .checkpoint("c2") }
+    #expect(try await world.turn { try self.checkpoints(world, id).map(\.mark) == ["c2", "c1"] })
+    outbid(world, market)
+    #expect(try await runsAgain(world, id, attempt: 2))
+    #expect(try world.job(id).attempts.last?.checkpointID == self.checkpoints(world, id).first?.id)
+  }
+
+  private func checkpoints(_ world: World, _ id: ID<Job>) throws -> [Checkpoint] {
+    try world.store.read { (r) throws(StoreError) in try r.checkpoints(ofJob: id) }
+  }
+
+  private func files(_ world: World, _ id: ID<Job>) throws -> [String] {
+    let path = try world.data.checkpointDirectory(id)
+    guard let folder = opendir(path) else { return [] }
+    defer { closedir(folder) }
+    var names: [String] = []
+    while let entry = readdir(folder) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+        tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+}
+
+extension RemoteResult {
+  fileprivate static func checkpoint(_ mark: String) -> RemoteResult {
+    RemoteResult(exitCode: 0, standardError: Array("vastd-mark \(mark)\n".utf8))
+  }
+}
