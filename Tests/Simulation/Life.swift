@@ -20,8 +20,9 @@ final class Life: @unchecked Sendable {
   private let driver: KnownDriver
   private let poller: MarketPoller
   private let loops: [ReconcilerDriver]
+  private let deliveries: EventDelivery
 
-  init(_ folder: String, thread: OneThread, vast: Vast, quietly logger: Logger) throws {
+  init(_ folder: String, thread: OneThread, vast: Vast, receiver: Receiver, quietly logger: Logger) throws {
     self.thread = thread
     let clock = thread.clock
     let now: @Sendable () -> Timestamp = { thread.now }
@@ -60,6 +61,9 @@ final class Life: @unchecked Sendable {
     let orphans = OrphanSweeper(
       store: store, marketplace: market, observation: { poller.observation },
       unlistedSpend: { poller.unlistedSpend }, now: now, logger: logger)
+    deliveries = EventDelivery(
+      store: store, send: { await receiver.send($0, from: holder) }, signal: store.events, clock: clock, now: now,
+      logger: logger)
     let account = AccountKeeper(marketplace: market, shell: shell, seen: { _ in }, logger: logger)
     loops = [
       ReconcilerDriver(instances, signal: instanceSignal, period: .seconds(5), clock: clock, logger: logger),
@@ -82,9 +86,29 @@ final class Life: @unchecked Sendable {
 
   /// Begins to work, as after the start of the program.
   func begin() {
-    let poller = poller
-    Task { await poller.run() }
+    let (poller, deliveries, store) = (poller, deliveries, store)
+    let now = thread.now
+    Task {
+      await addReceiver(to: store, at: now)
+      await poller.run()
+    }
+    Task { await deliveries.run() }
     for loop in loops { Task { await loop.run() } }
+  }
+
+  /// Once, before there is anything to tell.
+  private func addReceiver(to store: Store, at now: Timestamp) async {
+    do throws(StoreError) {
+      try await store.write { (tx) throws(StoreError) in
+        guard try tx.webhooks().isEmpty else { return }
+        try tx.insert(
+          Webhook(
+            id: ID(at: now), url: "https://receiver.example", format: .cloudevents, types: EventTypes(), createdAt: now)
+        )
+      }
+    } catch {
+      return
+    }
   }
 
   /// kill -9: no task takes another step, no answer is heard, what was not committed is gone.

@@ -40,6 +40,7 @@ private final class Play {
 
   private let thread: OneThread
   private let vast: Vast
+  private let receiver: Receiver
   private let folder: TemporaryFolder
   private let logger: Logger
   private var life: Life?
@@ -57,6 +58,7 @@ private final class Play {
     // One world in ten is kind: whatever fails there fails by our own doing.
     let isKind = thread.dice.isIn(100)
     vast = Vast(thread: thread, owner: Owner("sim")!, isKind: isKind, calmFrom: thread.dice.seconds(40...160))
+    receiver = Receiver(vast)
   }
 
   func play() throws -> Run.Outcome {
@@ -78,7 +80,7 @@ private final class Play {
     }
     caller.askAgain()
     while thread.step() {}
-    let verdict = try Verdict(vast: vast, caller: caller, store: life!.store) { [folder] id in
+    let verdict = try Verdict(vast: vast, caller: caller, receiver: receiver, store: life!.store) { [folder] id in
       try folder.read("\(folder.path)/jobs/\(id)/output.log")
     }
     let outcome = Run.Outcome(
@@ -89,7 +91,7 @@ private final class Play {
   }
 
   private func live() throws {
-    let life = try Life(folder.path, thread: thread, vast: vast, quietly: logger)
+    let life = try Life(folder.path, thread: thread, vast: vast, receiver: receiver, quietly: logger)
     self.life = life
     life.begin()
   }
@@ -126,6 +128,7 @@ private final class Play {
     guard let life, caller.wishes.allSatisfy({ $0.id != nil && (!$0.isCancelled || $0.isCancelAcknowledged) }),
       vast.alive.isEmpty
     else { return false }
-    return try !isSomethingOpen(life.store)
+    guard try !isSomethingOpen(life.store) else { return false }
+    return try life.store.read { (r) throws(StoreError) in try r.pendingDeliveries() } == 0
   }
 }

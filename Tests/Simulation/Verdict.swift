@@ -5,6 +5,7 @@ import Store
 struct Verdict {
   private let vast: Vast
   private let caller: Caller
+  private let receiver: Receiver
   private let jobs: [Job]
   private let instances: [Instance]
   private let events: [RecordedEvent]
@@ -12,9 +13,11 @@ struct Verdict {
   private(set) var violations: [String] = []
 
   /// - Parameter log: what vastd has kept of a job's output.
-  init(vast: Vast, caller: Caller, store: Store, log: @escaping (ID<Job>) throws -> [UInt8]) throws {
+  init(vast: Vast, caller: Caller, receiver: Receiver, store: Store, log: @escaping (ID<Job>) throws -> [UInt8]) throws
+  {
     self.vast = vast
     self.caller = caller
+    self.receiver = receiver
     (jobs, instances, events) = try store.read { (r) throws(StoreError) in
       (
         try r.jobs(JobFilter(), PageRequest(limit: 1000)).items,
@@ -28,6 +31,8 @@ struct Verdict {
     rentals()
     accounts()
     moves()
+    deliveries()
+    successors()
     promises()
     try logs(log)
   }
@@ -97,6 +102,32 @@ struct Verdict {
         } ?? false
       }
       if !legal || moves.last != job.state.rawValue { violate("\(job.id) is \(job.state), its events say \(moves)") }
+    }
+  }
+
+  /// Whatever was recorded after the receiver was there has come to it.
+  private mutating func deliveries() {
+    var recorded: [String: Int64] = [:]
+    for event in events { recorded[event.event.subject] = event.sequence }
+    for (subject, sequence) in recorded.sorted(by: { $0.key < $1.key }) {
+      if let got = receiver.last[subject], got != sequence {
+        violate("\(subject): the receiver has \(got) of \(sequence) events")
+      } else if receiver.last[subject] == nil {
+        violate("\(subject): the receiver has none of \(sequence) events")
+      }
+    }
+  }
+
+  /// Each lost machine has one successor at the most, and a job no more machines than it may have.
+  private mutating func successors() {
+    let replaced = events.filter { $0.event.type == "instance.recovered" }.compactMap {
+      $0.event.data["replaces"]?.text
+    }
+    for (id, all) in Dictionary(grouping: replaced, by: { $0 }).sorted(by: { $0.key < $1.key }) where all.count > 1 {
+      violate("\(id) has \(all.count) successors")
+    }
+    for job in jobs where job.attempts.count > job.specification.maximumAttempts {
+      violate("\(job.id) had \(job.attempts.count) attempts")
     }
   }
 

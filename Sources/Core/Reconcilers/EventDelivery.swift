@@ -187,7 +187,7 @@ package final class EventDelivery: Reconciler {
 
   private func settle(_ batch: [Delivery], _ reply: WebhookReply) async throws(StoreError) {
     let now = now()
-    let jitter = Double.random(in: 0...1)
+    let jitter = Chance.fraction
     let settled = try await store.write { (tx) throws(StoreError) -> Settlement? in
       guard let head = batch.first, var webhook = try tx.webhook(head.webhookID) else { return nil }
       let plan = DeliveryPlan(for: head, to: webhook, after: reply, now: now, jitter: jitter)

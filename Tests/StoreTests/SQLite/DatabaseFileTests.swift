@@ -259,7 +259,10 @@ import Testing
       "UPDATE jobs SET phases = NULL, specification = '{\"command\": \"x\", \"later\": {\"a\": [1]}, \"max_attempts\": \"3\"}'"
     )
     let found = try #require(try store.view { try $0.job(job.id) })
-    #expect(found.specification == JobSpecification(command: "x"))
+    var expected = JobSpecification(command: "x")
+    // It was accepted before there was recovery, and is not to rent a second machine now.
+    expected.recovers = false
+    #expect(found.specification == expected)
     #expect(found.phases == [])
     await store.close()
   }

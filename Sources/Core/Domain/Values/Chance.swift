@@ -7,4 +7,10 @@ package final class Chance: RandomNumberGenerator, Sendable {
   package init(draw: @escaping @Sendable () -> UInt64) { self.draw = draw }
 
   package func next() -> UInt64 { draw() }
+
+  /// 0 to 1.
+  package static var fraction: Double {
+    if var generator = present { return Double.random(in: 0...1, using: &generator) }
+    return Double.random(in: 0...1)
+  }
 }
