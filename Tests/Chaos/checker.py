@@ -16,7 +16,7 @@ NEXT = {
     "queued": {"provisioning", "cleaning_up"},
     "provisioning": {"starting", "queued", "cleaning_up"},
     "starting": {"running", "queued", "cleaning_up"},
-    "running": {"collecting", "queued", "cleaning_up"},
+    "running": {"collecting", "queued", "starting", "cleaning_up"},
     "collecting": {"cleaning_up"},
     "cleaning_up": FINAL,
 }
@@ -46,6 +46,7 @@ def check(rig, jobs):
         *harmed(rig, contracts, instances),
         *ledger(rig, instances, contracts),
         *events(rig, rows),
+        *successors(rig),
         *acknowledged(rig, jobs, rows),
         *commands(rig, jobs),
         *results(rig, jobs),
@@ -172,7 +173,7 @@ def events(rig, jobs):
             yield f"{row['subject']}: event {len(subject)} has the number {row['sequence']}"
     for identifier, job in jobs.items():
         moves = [row["type"].removeprefix("job.") for row in told.get(identifier, told.get(f"jobs/{identifier}", []))
-                 if row["type"].startswith("job.")]
+                 if row["type"].startswith("job.") and not row["type"].startswith("job.checkpoint")]
         state = None
         for move in moves:
             if move not in NEXT.get(state, set()) and not (state == "awaiting_approval" and move in FINAL):
@@ -225,7 +226,7 @@ def results(rig, jobs):
             continue
         lines = job.body["name"].partition("lines=")[2]
         log = rig.vastd.call("GET", f"/v1/jobs/{job.id}/logs")[2].decode()
-        if log.split() != [str(number) for number in range(int(lines))]:
+        if not is_whole(log.split(), int(lines), rig.vastd.job(job.id)["attempt"]):
             yield f"{job.id}: its log is {log[:100]!r}, not {lines} lines"
         status, _, archive = rig.vastd.call("GET", f"/v1/jobs/{job.id}/results")
         with tempfile.NamedTemporaryFile() as file:
@@ -237,6 +238,26 @@ def results(rig, jobs):
         report = rig.vastd.json("GET", f"/v1/jobs/{job.id}/report")
         if report["instances_destroyed"] is not True:
             yield f"{job.id}: its report does not say that its machines are gone"
+
+
+def is_whole(found, lines, attempts):
+    """What each lost attempt had counted to, one after the other, and at the end all of it."""
+    counted, starts = 0, 0
+    for word in found:
+        if word == "0":
+            counted, starts = 0, starts + 1
+        if word != str(counted):
+            return False
+        counted += 1
+    return counted == lines and starts <= attempts
+
+
+def successors(rig):
+    """A machine that was lost has one successor at the most, and it was lost."""
+    replaced = [json.loads(row["data"])["replaces"] for row in rig.vastd.rows(
+        "SELECT data FROM events WHERE type = 'instance.recovered'")]
+    for identifier in {one for one in replaced if replaced.count(one) > 1}:
+        yield f"{identifier} has {replaced.count(identifier)} successors"
 
 
 def secrets(rig):

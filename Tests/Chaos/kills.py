@@ -4,7 +4,8 @@ Rounds of some jobs and some kills; a quarter of the kills come while vastd reco
 faults stop, everything comes to rest, and the checker looks. A second vastd with jobs of its own works in the same account
 under the same key and dies now and then, too: each is checked against what bears its own tag. A round counts only what it can
 prove: kills while a job or an instance was under way, and faults that the simulator really injected. The same seed draws the
-same jobs, faults and pauses.
+same jobs, faults and pauses. Machines are taken away from under their jobs meanwhile, and a receiver of events fails, hangs, shuts
+and loses answers; it is owed every event, in order.
 """
 import concurrent.futures
 import json
@@ -12,6 +13,7 @@ import random
 import time
 
 import checker
+import receiver
 import work
 from rig import FINAL, Died, SharedRig
 
@@ -28,6 +30,8 @@ FAULTS = [
     # speaks of money that does not flow. One who denies money that does, together with an empty list, would be believed.
     (2, {"kind": "list_empty", "count": 8}), (2, {"kind": "spend_fails", "count": 2}), (1, {"kind": "spend_lies", "count": 3}),
 ]
+# What befalls machines while they run, through no fault of theirs.
+LOSSES = ["outbid", "crash"]
 # What befalls machines. A job may fail of it; it may not leave anything behind.
 FATES = ["pull_fails", "runtime_fails", "deaf", "crashes", "goes_offline", "proxy_only"]
 
@@ -41,20 +45,23 @@ class Round:
         self.random = random.Random(seed)
         self.kills = kills
         self.rig = SharedRig(build, "--visibility", "0.3", "--settle", "0.5")
+        self.receiver = receiver.Receiver(seed)
         self.jobs = [self.make(number, seed) for number in range(jobs)]
         self.waiting = list(self.jobs)
         neighbours = max(1, kills // NEIGHBOUR_EVERY)
         self.neighbours_jobs = [
             work.job(f"s{seed}n{number}", self.rig.runs, lines=5, pause=0.3) for number in range(neighbours)]
         self.neighbours_waiting = list(self.neighbours_jobs)
-        self.open_kills = self.recovery_kills = self.neighbour_kills = self.faults = 0
+        self.open_kills = self.recovery_kills = self.neighbour_kills = self.faults = self.losses = 0
 
     def make(self, number, seed):
         draw = self.random.random()
         key = f"s{seed}j{number}"
         if draw < 0.15:
             return work.job(key, self.rig.runs, code=3, expected={"failed", "cancelled"})
-        return work.job(key, self.rig.runs, lines=self.random.choice([1, 5, 20]), pause=self.random.choice([0.02, 0.1, 0.3]))
+        bids = self.random.random() < 0.3
+        return work.job(
+            key, self.rig.runs, lines=self.random.choice([1, 5, 20]), pause=self.random.choice([0.02, 0.1, 0.3]), bids=bids)
 
     def submit_some(self, all_at_once=False):
         """As a caller would: the same key again until it is acknowledged. Spread over the kills, so that each finds work."""
@@ -90,6 +97,16 @@ class Round:
             self.rig.simulator.control("POST", "fate", {"fate": self.random.choice(FATES), "after": 0.3})
             self.faults += 1
 
+    def lose_a_machine(self):
+        """Takes one away from under its job."""
+        found = self.rig.vastd.rows(
+            "SELECT market_id FROM instances WHERE state = 'running' AND desired = 'running' ORDER BY id")
+        if not found:
+            return
+        name = self.random.choice(LOSSES)
+        self.rig.simulator.control("POST", f"instances/{self.random.choice(found)['market_id']}/{name}", {})
+        self.losses += 1
+
     @staticmethod
     def is_open(vastd):
         """Whether something was under way when it died."""
@@ -102,6 +119,7 @@ class Round:
         vastd.start()
         vastd.wait_until_ready()
         neighbour.wait_until_ready()
+        self.webhook = vastd.json("POST", "/v1/webhooks", {"url": self.receiver.url})["id"]
         for number in range(self.kills):
             neighbours_turn = number % NEIGHBOUR_EVERY == NEIGHBOUR_EVERY - 1
             if neighbours_turn:
@@ -113,6 +131,10 @@ class Round:
                     if self.waiting and self.random.random() < 0.2:
                         self.submit_some()
                     self.disturb()
+                    if self.random.random() < 0.2:
+                        self.lose_a_machine()
+                    if self.random.random() < 0.04:
+                        self.receiver.shut_for_a_while()
                 except Died:
                     pass
                 time.sleep(self.random.uniform(0.01, 0.3) if not in_recovery else 0.01)
@@ -129,12 +151,25 @@ class Round:
         self.rig.simulator.control("DELETE", "fault")
         vastd.wait_until_ready()
         neighbour.wait_until_ready()
+        self.receiver.be_kind()
         self.rest()
+        self.deliver()
         first, second = self.rig.sides
         return [
             *checker.check(first, self.jobs),
+            *self.receiver.check(vastd),
             *(f"the neighbour: {sentence}" for sentence in checker.check(second, self.neighbours_jobs)),
         ]
+
+    def deliver(self, seconds=60):
+        """What waits for its next attempt goes at once when its webhook is enabled again."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if not self.rig.vastd.rows("SELECT 1 FROM deliveries WHERE state = 'pending' LIMIT 1"):
+                return
+            for enabled in (False, True):
+                self.rig.vastd.json("PATCH", f"/v1/webhooks/{self.webhook}", {"enabled": enabled})
+            time.sleep(1)
 
     def rest(self, seconds=240):
         """Until every job has ended and every instance is gone; what takes longer is stuck, and the checker says what."""
@@ -162,13 +197,14 @@ def play(build, seed, kills, jobs):
         found = [f"{type(error).__name__}: {error}"]
     finally:
         this.rig.close(keep=bool(found))
+        this.receiver.close()
     return this, [f"round seed {seed}: {violation} [{this.rig.folder}]" for violation in found]
 
 
 def main(build, seed, kills, workers=1, kills_per_round=30, jobs_per_round=24):
     print(f"kills: seed {seed}, {kills} kills", flush=True)
     started = time.monotonic()
-    done = open_kills = recovery = neighbours = faults = jobs = 0
+    done = open_kills = recovery = neighbours = faults = jobs = losses = calls = failures = 0
     violations = []
     sizes = [min(kills_per_round, kills - first) for first in range(0, kills, kills_per_round)]
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
@@ -182,10 +218,13 @@ def main(build, seed, kills, workers=1, kills_per_round=30, jobs_per_round=24):
             recovery += this.recovery_kills
             neighbours += this.neighbour_kills
             faults += this.faults
+            losses += this.losses
+            calls += this.receiver.calls
+            failures += this.receiver.failures
             jobs += len(this.jobs) + len(this.neighbours_jobs)
             print(
                 f"  {done} kills, {open_kills} of them with something under way, {recovery} during recovery; {neighbours} of the "
-                f"neighbour beside; {faults} faults, {jobs} jobs, {len(violations)} violations, "
+                f"neighbour beside; {faults} faults, {losses} machines lost, {jobs} jobs; {calls} webhook calls, {failures} failed; {len(violations)} violations, "
                 f"{time.monotonic() - started:.0f} s", flush=True)
     # A run that killed nothing that mattered proves nothing.
     strict = open_kills >= done // 2 and recovery >= done // 10 and faults >= done // 4

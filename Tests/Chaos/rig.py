@@ -211,7 +211,7 @@ class SharedRig(Rig):
     OWNERS = ("first", "second")
 
     def __init__(self, build, *options):
-        super().__init__(build, *options, VASTD_OWNER=self.OWNERS[0])
+        super().__init__(build, *options, VASTD_OWNER=self.OWNERS[0], VASTD_WEBHOOK_ALLOW_PRIVATE="true")
         folder = os.path.join(self.folder, "neighbour")
         os.mkdir(folder)
         self.neighbour = Vastd(build, folder, self.simulator, VASTD_OWNER=self.OWNERS[1])

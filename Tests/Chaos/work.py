@@ -27,11 +27,11 @@ def command(runs, lines, pause, code=0):
     )
 
 
-def job(key, runs, lines=3, pause=0.1, code=0, expected=FINAL, upload=None, attempts=20):
+def job(key, runs, lines=3, pause=0.1, code=0, expected=FINAL, upload=None, attempts=20, bids=False):
     body = {
         "name": f"{key} lines={lines}", "command": command(runs, lines, pause, code), "kind": "python",
         "secrets": {"TOKEN": CANARY}, "outputs": ["out/"], "max_attempts": attempts,
-        "resources": {"disk_gb": 10},
+        "resources": {"disk_gb": 10, "interruptible": bids},
     }
     if upload:
         body["input_upload_id"] = upload

@@ -96,6 +96,7 @@ struct Verdict {
     }
     for job in jobs {
       let moves = (told[job.id.rawValue] ?? []).map { String($0.event.type.dropFirst(4)) }
+        .filter { JobState(rawValue: $0) != nil }
       let legal = zip(moves, moves.dropFirst()).allSatisfy { from, to in
         JobState(rawValue: from).map { from in
           JobEvent.allCases.contains { JobState.transitions.destination(from: from, on: $0)?.rawValue == to }

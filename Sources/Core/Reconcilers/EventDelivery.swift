@@ -80,7 +80,7 @@ package final class EventDelivery: Reconciler {
     do throws(StoreError) {
       let now = now()
       for webhook in try store.read({ (r) throws(StoreError) in try r.webhooks() }) where webhook.isEnabled {
-        guard !isPaused(webhook.id, at: now) else { continue }
+        guard !isPaused(webhook, at: now) else { continue }
         let busy = underWay.withLock { $0.calls[webhook.id] ?? 0 }
         // Those under way are due in the store as well: they come first, and must not hide the rest.
         let due = try store.read { (r) throws(StoreError) in
@@ -104,8 +104,12 @@ package final class EventDelivery: Reconciler {
 
   // MARK: Turns
 
-  private func isPaused(_ id: ID<Webhook>, at now: Timestamp) -> Bool {
-    standings.withLock { $0[id]?.pausedUntil.map { now < $0 } ?? false }
+  private func isPaused(_ webhook: Webhook, at now: Timestamp) -> Bool {
+    standings.withLock { standings in
+      // One that was enabled again has its failures behind it.
+      if webhook.failingSince == nil { standings[webhook.id] = nil }
+      return standings[webhook.id]?.pausedUntil.map { now < $0 } ?? false
+    }
   }
 
   /// False when its lane is under way, or the receiver has all that it may have at a time. One that has failed several times is
