@@ -273,6 +273,6 @@ let package = Package(
       path: "Tests/SimulatorTests", exclude: ["Recordings"], swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests",
-      dependencies: ["HTTPClient", "JSON", "Locking", "CSystem", "TestSupport"],
+      dependencies: ["HTTPClient", "JSON", "Locking", "CSystem", "CCrypto", "TestSupport"],
       path: "Tests/EndToEndTests", swiftSettings: strict),
   ])

@@ -133,7 +133,7 @@ struct Composition: Sendable {
       logger: logs.logger("orphans"))
     let provider = ProviderWatcher(
       store: store, status: vast.status, counted: counted, now: currentTime, logger: logs.logger("provider"))
-    drivers = [
+    var loops = [
       ReconcilerDriver(
         provider, signal: providerSignal, period: .seconds(15), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
@@ -156,6 +156,15 @@ struct Composition: Sendable {
         Janitor(store: store, data: data, now: currentTime, logger: logs.logger("janitor")), signal: Signal(),
         period: .seconds(3600), clock: ContinuousClock(), logger: logs.logger("driver")),
     ]
+    if let url = configuration.publicURL {
+      let keeper = VastWebhookKeeper(
+        store: store, marketplace: vast.fresh, url: url + "/webhooks/vast", learned: { _ = redactor.register($0) },
+        logger: logs.logger("vast_webhook"))
+      loops.append(
+        ReconcilerDriver(
+          keeper, signal: Signal(), period: .seconds(300), clock: ContinuousClock(), logger: logs.logger("driver")))
+    }
+    drivers = loops
 
     // How requests come in.
     let fleet = Fleet(
@@ -164,7 +173,7 @@ struct Composition: Sendable {
       connections: FleetConnections(
         wakeJobs: { jobSignal.raise() }, wakeInstances: { instanceSignal.raise() }, jobNews: jobNews, logNews: logNews,
         provider: vast.status, poller: { poller.status }, orphans: { orphans.report },
-        hostKey: { shell.hostKey(pinnedAs: $0) }),
+        hostKey: { shell.hostKey(pinnedAs: $0) }, lookSooner: { poller.lookSooner() }),
       now: currentTime, logger: logs.logger("fleet"))
     self.fleet = fleet
     let inbound = try Inbound(

@@ -181,7 +181,9 @@ struct CachingTests {
     #expect(inner.count(.gpuNames) == 2)
   }
 
-  @Test(arguments: [MarketplaceOperation.listInstances, .readInstance, .destroy, .create, .registerKey, .attachKey])
+  @Test(arguments: [
+    MarketplaceOperation.listInstances, .readInstance, .destroy, .create, .registerKey, .registerWebhook, .attachKey,
+  ])
   func `what must be true now is asked every time`(operation: MarketplaceOperation) async {
     let inner = ScriptedMarketplace()
     let layer = caching(inner)

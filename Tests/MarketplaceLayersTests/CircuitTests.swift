@@ -9,7 +9,7 @@ import Testing
   private static let reads: [MarketplaceOperation] = [.searchOffers, .gpuNames, .account]
   /// What finds and ends what costs money.
   private static let always: [MarketplaceOperation] = [.destroy, .listInstances, .readInstance, .spend]
-  private static let changes: [MarketplaceOperation] = [.create, .registerKey, .attachKey]
+  private static let changes: [MarketplaceOperation] = [.create, .registerKey, .registerWebhook, .attachKey]
 
   private func ticket(
     _ circuit: Machine, _ operation: MarketplaceOperation = .searchOffers, at now: Duration

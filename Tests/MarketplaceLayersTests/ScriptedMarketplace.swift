@@ -60,6 +60,11 @@ final class ScriptedMarketplace: Marketplace {
   func registerKey(_ publicKey: String) async throws(MarketplaceError) { try await begin(.registerKey) }
   func attachKey(_ publicKey: String, to id: MarketID) async throws(MarketplaceError) { try await begin(.attachKey) }
 
+  func registerWebhook(url: String) async throws(MarketplaceError) -> MarketWebhook {
+    try await begin(.registerWebhook)
+    return MarketWebhook(url: url, secret: "s")
+  }
+
   func spend() async throws(MarketplaceError) -> MarketSpend {
     try await begin(.spend)
     return MarketSpend(gpuPerHour: .zero, storagePerHour: .zero, asOf: Timestamp(microseconds: Int64(count(.spend))))
@@ -85,6 +90,7 @@ extension Marketplace {
       case .readInstance: _ = try await readInstance(MarketID(7))
       case .destroy: try await destroy(MarketID(7))
       case .registerKey: try await registerKey("ssh-ed25519 A")
+      case .registerWebhook: _ = try await registerWebhook(url: "https://a.example")
       case .attachKey: try await attachKey("ssh-ed25519 A", to: MarketID(7))
       case .account: _ = try await account()
       case .spend: _ = try await spend()

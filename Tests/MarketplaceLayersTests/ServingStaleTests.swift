@@ -140,7 +140,9 @@ struct ServingStaleTests {
     #expect(await cache.fresh.attempt(.searchOffers) == .unavailable(detail: "x"))
   }
 
-  @Test(arguments: [MarketplaceOperation.listInstances, .readInstance, .destroy, .create, .registerKey, .attachKey])
+  @Test(arguments: [
+    MarketplaceOperation.listInstances, .readInstance, .destroy, .create, .registerKey, .registerWebhook, .attachKey,
+  ])
   func `what proves something or changes something is never answered from what is kept`(
     operation: MarketplaceOperation
   ) async {

@@ -121,6 +121,12 @@ struct VastLine: Marketplace {
     }
   }
 
+  func registerWebhook(url: String) async throws(MarketplaceError) -> MarketWebhook {
+    try await exchange(.registerWebhook) {
+      .success(MarketWebhook(url: url, secret: "simulated-secret-of-32-characters"))
+    }
+  }
+
   func spend() async throws(MarketplaceError) -> MarketSpend {
     try await exchange(.spend) { .success(vast.spend()) }
   }

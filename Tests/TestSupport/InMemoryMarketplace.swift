@@ -25,7 +25,7 @@ package final class InMemoryMarketplace: Marketplace {
   }
 
   package enum Call: String, Sendable, Hashable {
-    case search, names, create, list, read, destroy, registerKey, attachKey, account, spend
+    case search, names, create, list, read, destroy, registerKey, registerWebhook, attachKey, account, spend
   }
 
   private let state = Locked(State())
@@ -135,6 +135,11 @@ package final class InMemoryMarketplace: Marketplace {
   }
 
   /// What the instances that exist cost, listed or not.
+  package func registerWebhook(url: String) async throws(MarketplaceError) -> MarketWebhook {
+    try begin(.registerWebhook)
+    return MarketWebhook(url: url, secret: "0123456789abcdef0123456789abcdef")
+  }
+
   package func spend() async throws(MarketplaceError) -> MarketSpend {
     try begin(.spend)
     await snapshot.beforeSpend?()

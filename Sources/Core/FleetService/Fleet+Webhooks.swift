@@ -133,6 +133,16 @@ extension Fleet {
     return try result.get()
   }
 
+  /// Of the webhook that Vast calls; nil when none is registered.
+  package func vastWebhookSecret() throws(FleetError) -> String? {
+    try read { (r) throws(StoreError) in try r.marketWebhook()?.secret }
+  }
+
+  /// Has the next list of instances come as soon as Vast's pace allows.
+  package func lookSooner() { connections.lookSooner() }
+
+  package func moment() -> Timestamp { now() }
+
   private func change(
     _ id: ID<Webhook>,
     _ body: @escaping @Sendable (StoreTransaction, inout Webhook) throws(StoreError) -> Void

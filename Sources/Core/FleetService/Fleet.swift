@@ -88,13 +88,16 @@ package struct FleetConnections: Sendable {
   package var orphans: @Sendable () -> OrphanReport
   /// The SSH host key pinned under a name, if any.
   package var hostKey: @Sendable (String) -> String?
+  /// Something may have changed at the provider.
+  package var lookSooner: @Sendable () -> Void
 
   package init(
     wakeJobs: @escaping @Sendable () -> Void, wakeInstances: @escaping @Sendable () -> Void,
     jobNews: KeyedSignals<ID<Job>>, logNews: KeyedSignals<ID<Job>>,
     provider: @escaping @Sendable () -> ProviderStatus, poller: @escaping @Sendable () -> PollerStatus,
     orphans: @escaping @Sendable () -> OrphanReport = { OrphanReport() },
-    hostKey: @escaping @Sendable (String) -> String? = { _ in nil }
+    hostKey: @escaping @Sendable (String) -> String? = { _ in nil },
+    lookSooner: @escaping @Sendable () -> Void = {}
   ) {
     self.wakeJobs = wakeJobs
     self.wakeInstances = wakeInstances
@@ -104,5 +107,6 @@ package struct FleetConnections: Sendable {
     self.poller = poller
     self.orphans = orphans
     self.hostKey = hostKey
+    self.lookSooner = lookSooner
   }
 }

@@ -25,6 +25,8 @@ package final class MarketPoller: Sendable {
     var error: Failure?
     var unlisted: UnlistedSpend?
     var spendAskedAt: Timestamp?
+    /// Somebody has reason to think that something changed.
+    var isHurried = false
   }
 
   private let marketplace: any Marketplace
@@ -76,10 +78,19 @@ package final class MarketPoller: Sendable {
     }
   }
 
+  /// Has the next list come as soon as the pace of a busy time allows. However often it is called, one list answers it.
+  package func lookSooner() {
+    state.withLock { $0.isHurried = true }
+    signal.raise()
+  }
+
   /// Asks for one complete list. A failure leaves the last one in place: it proves nothing new.
   package func poll() async {
     let startedAt = now()
-    state.withLock { $0.startedAt = startedAt }
+    state.withLock { state in
+      state.startedAt = startedAt
+      state.isHurried = false
+    }
     do throws(MarketplaceError) {
       let instances = try await marketplace.listInstances()
       let witness = await witness(to: instances, at: startedAt)
@@ -171,8 +182,10 @@ package final class MarketPoller: Sendable {
   /// When the next list is due. In a hurry it counts from the last change that we caused, too: a list asked for in the
   /// same moment could not show what came of it.
   private var due: Timestamp {
-    let last = state.withLock { $0.startedAt } ?? now()
-    let regular = last + configuration.interval()
+    let (started, isHurried) = state.withLock { ($0.startedAt, $0.isHurried) }
+    let last = started ?? now()
+    let interval = configuration.interval()
+    let regular = last + (isHurried ? min(configuration.busyInterval, interval) : interval)
     guard let changedAt = awaited.map(\.changedAt).max() else { return regular }
     return min(max(last, changedAt) + configuration.busyInterval, regular)
   }

@@ -33,6 +33,8 @@ enum Limits {
   /// What a listener may lag behind before it is cut off and has to come again: some thousand events, whose bytes all listeners
   /// share.
   static let streamedEventBytes = 1 << 20
+  /// One of Vast's notifications has a kilobyte or two; whoever may send here has shown nothing yet.
+  static let notificationBytes = 64 << 10
   /// Patterns of types of one webhook.
   static let webhookTypes = 50
 

@@ -107,6 +107,10 @@ package struct Caching: Marketplace {
     try await fresh.registerKey(publicKey)
   }
 
+  package func registerWebhook(url: String) async throws(MarketplaceError) -> MarketWebhook {
+    try await fresh.registerWebhook(url: url)
+  }
+
   package func attachKey(_ publicKey: String, to id: MarketID) async throws(MarketplaceError) {
     try await fresh.attachKey(publicKey, to: id)
   }

@@ -51,6 +51,11 @@ extension MarketplaceLayer {
     try await around(.attachKey) { () async throws(MarketplaceError) in try await inner.attachKey(publicKey, to: id) }
   }
 
+  package func registerWebhook(url: String) async throws(MarketplaceError) -> MarketWebhook {
+    try await around(.registerWebhook) { () async throws(MarketplaceError) in try await inner.registerWebhook(url: url)
+    }
+  }
+
   package func account() async throws(MarketplaceError) -> MarketAccount {
     try await around(.account) { () async throws(MarketplaceError) in try await inner.account() }
   }

@@ -83,6 +83,25 @@ package struct VastClient: Sendable {
     return writer.bytes
   }
 
+  func webhooks() async throws(VastError) -> VastReply {
+    try await call(.registerWebhook, "GET", "/api/v0/webhooks/")
+  }
+
+  func addWebhook(_ url: String, _ eventTypes: [String]) async throws(VastError) -> VastReply {
+    var writer = JSONWriter()
+    writer.object { writer in
+      writer.member("webhook_url", url)
+      writer.array("event_types") { writer in for type in eventTypes { writer.element(type) } }
+      writer.member("name", "vastd")
+    }
+    return try await call(.registerWebhook, "POST", "/api/v0/webhooks/", body: writer.bytes, mayBeRepeated: false)
+  }
+
+  func rotateWebhookSecret(_ id: Int64) async throws(VastError) -> VastReply {
+    try await call(
+      .registerWebhook, "POST", "/api/v0/webhooks/\(id)/rotate-secret/", body: Array("{}".utf8), mayBeRepeated: false)
+  }
+
   /// Without a slash at the end, as the official client has it. The answer repeats the API key.
   func currentUser() async throws(VastError) -> VastReply {
     try await call(.account, "GET", "/api/v0/users/current")

@@ -107,6 +107,7 @@ extension World {
     row["credit"] = .number(wallet.credit)
     row["alive"] = .list(all.filter(\.isAlive).map(\.id))
     row["contracts"] = .array(all.map(\.truth))
+    row["webhooks"] = .array(hooks.map { hookRow($0, showsSecret: true) })
     return row.json
   }
 }

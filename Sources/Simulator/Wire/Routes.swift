@@ -64,6 +64,10 @@ struct Route: Sendable {
     Route("change_key", .put, "/api/v0/ssh/#", every: 1) { try $0.changeKey($1) },
     Route("remove_key", .delete, "/api/v0/ssh/#", every: 1) { try $0.removeKey($1) },
 
+    Route("hooks", .get, "/api/v0/webhooks", every: 1) { try $0.listHooks($1) },
+    Route("add_hook", .post, "/api/v0/webhooks", every: 1) { try $0.addHook($1) },
+    Route("rotate_hook", .post, "/api/v0/webhooks/#/rotate-secret", every: 1) { try $0.rotateHook($1) },
+
     Route("user", .get, "/api/v0/users/current", every: 2) { try $0.currentUser($1) },
     Route("spend", .get, "/api/v0/users/spend-rate", every: 2) { try $0.spendRate($1) },
     Route("charges", .get, "/api/v0/charges", every: 1) { try $0.charges($1) },

@@ -11,6 +11,7 @@ struct World: Sendable {
   var contracts: [Int: Contract] = [:]
   var nextContract: Int
   var keys: [SSHKey] = []
+  var hooks: [Hook] = []
   var nextKey = 5151
   var wallet: Wallet
   var faults: [Fault] = []

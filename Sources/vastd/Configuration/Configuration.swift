@@ -43,6 +43,7 @@ struct Configuration: Sendable {
   /// Nil for none.
   var lease: Duration?
   var owner: Owner?
+  var publicURL: String?
   /// A credential.
   var slackWebhookURL: String?
   var allowsPrivateWebhooks: Bool
@@ -82,6 +83,7 @@ extension Configuration {
     sshTimeout = reader.seconds(.sshTimeout, in: 1...3600)
     lease = reader.lease()
     owner = reader.owner()
+    publicURL = reader.publicURL()
     allowsPrivateWebhooks = reader.truth(.webhookAllowPrivate)
     slackWebhookURL = reader.webhookURL(.slackWebhookURL, allowsPrivate: allowsPrivateWebhooks)
     logLevel = reader.logLevel()

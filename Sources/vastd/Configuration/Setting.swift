@@ -58,6 +58,8 @@ extension Setting {
     "after which a job's machine ends itself when vastd is gone, for jobs that do not say; 0 for never")
   static let owner = Setting(
     "owner", "VASTD_OWNER", "names this installation in the tag on every label; made at first start")
+  static let publicURL = Setting(
+    "public_url", "VASTD_PUBLIC_URL", "where Vast.ai can reach this service over https; registers a webhook there")
   static let slackWebhookURL = Setting(
     "slack_webhook_url", "VASTD_SLACK_WEBHOOK_URL", secret: true, "a Slack channel's incoming webhook")
   static let webhookAllowPrivate = Setting(
@@ -71,6 +73,6 @@ extension Setting {
   static let all: [Setting] = [
     apiKey, apiKeyFile, vastURL, listen, probeListen, token, tokenFile, databaseURL, dataDirectory, pollInterval,
     cacheEnabled, cacheTTL, timeout, retries, pacing, rateLimitMode, fallback, settle, startTimeout, sshTimeout, lease,
-    owner, slackWebhookURL, webhookAllowPrivate, logLevel, logFormat,
+    owner, publicURL, slackWebhookURL, webhookAllowPrivate, logLevel, logFormat,
   ]
 }

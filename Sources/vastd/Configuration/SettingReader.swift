@@ -69,6 +69,14 @@ struct SettingReader {
     return text
   }
 
+  /// As Vast takes it: https, without a path at its end that would be doubled.
+  mutating func publicURL() -> String? {
+    guard sources[.publicURL] != nil else { return nil }
+    let text = url(.publicURL)
+    if !text.hasPrefix("https://") { problem(.publicURL, "must begin with https://, as Vast.ai calls nothing else") }
+    return text
+  }
+
   /// Its text is a credential, so that the problem does not repeat it.
   mutating func webhookURL(_ setting: Setting, allowsPrivate: Bool) -> String? {
     guard let text = sources[setting] else { return nil }

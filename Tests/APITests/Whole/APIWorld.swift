@@ -1,4 +1,4 @@
-import API
+@testable import API
 import Artifacts
 import Domain
 import FleetService
@@ -29,6 +29,7 @@ final class APIWorld: Sendable {
   /// What the cache holds for every query; nil: nothing.
   let cached = Locked<OfferListing?>(nil)
   let orphans = Locked(OrphanReport())
+  let sooner = Locked(0)
   let provider = Locked(ProviderStatus(latency: .milliseconds(12)))
   private let now = Locked(Timestamp(seconds: 1_800_000_000))
   private let logs: Logs
@@ -51,7 +52,7 @@ final class APIWorld: Sendable {
     logPath = folder.path + "/log"
     logs = Logs(level: .info, format: .json, descriptor: open(logPath, O_WRONLY | O_CREAT | O_APPEND, 0o600))
     let logger = logs.logger("test")
-    let (cached, provider, orphans) = (cached, provider, orphans)
+    let (cached, provider, orphans, sooner) = (cached, provider, orphans, sooner)
     let settings = try LiveSettings(
       configured: ServiceSettings(rateLimitMode: .queue, isFallback: false, pollInterval: .seconds(30)), store: store,
       logger: logger)
@@ -61,7 +62,7 @@ final class APIWorld: Sendable {
       connections: FleetConnections(
         wakeJobs: {}, wakeInstances: {}, jobNews: KeyedSignals(), logNews: logNews,
         provider: { provider.withLock { $0 } }, poller: { PollerStatus(interval: .seconds(30)) },
-        orphans: { orphans.withLock { $0 } }),
+        orphans: { orphans.withLock { $0 } }, lookSooner: { sooner.withLock { $0 += 1 } }),
       now: clock, logger: logger)
     var configuration = APIConfiguration(
       version: "1.2.3", token: try token.map { try AccessToken(bootstrap: $0) }, cursorSecret: Array(0..<32))
@@ -178,6 +179,18 @@ final class APIWorld: Sendable {
       id: ID(at: moment), machineID: machine, hostID: 3, reason: "preempted", jobID: nil, createdAt: moment)
     try await store.write { (tx) throws(StoreError) in try tx.insert(exclusion) }
     return exclusion.id
+  }
+
+  /// Registers Vast's webhook, and gives the headers of a notification of its.
+  func signAsVast(_ body: String, id: String, age: Duration = .zero) async throws -> [(String, String)] {
+    let webhook = MarketWebhook(url: "https://vastd.example/webhooks/vast", secret: "0123456789abcdef0123456789abcdef")
+    try await store.write { (tx) throws(StoreError) in try tx.keep(webhook) }
+    let stamp = String((now.withLock { $0 } - age).microseconds / 1_000_000)
+    let code = VastNotification.code(of: Array("\(stamp).\(body)".utf8), with: webhook.secret)
+    return [
+      ("X-Vast-Event-Id", id), ("X-Vast-Timestamp", stamp), ("X-Vast-Signature-256", "sha256=" + SHA256.hex(code)),
+      ("Content-Type", "application/json"),
+    ]
   }
 
   func record(_ type: String, about subject: String, jobID: ID<Job>? = nil) async throws -> ID<FleetEvent> {

@@ -171,6 +171,8 @@ import Testing
     _ world: APIWorld, _ call: (Operation, Int, String, String?, [(String, String)]) async throws -> RawResponse
   ) async throws {
     _ = try await call(.listEvents, 200, "/v1/events?limit=3", nil, [])
+    let signed = try await world.signAsVast("{}", id: "n1")
+    _ = try await call(.receiveVastNotification, 204, "/webhooks/vast", "{}", signed)
     let made = try await call(
       .createWebhook, 201, "/v1/webhooks", #"{"url":"https://a.example/x","types":["job.*"]}"#, [])
     guard case .string(let id) = try made.json["id"] else { throw Unexpected(what: made.text) }

@@ -26,6 +26,9 @@ package protocol Marketplace: Sendable {
   /// Adds a public key to one instance; already there is fine.
   func attachKey(_ publicKey: String, to id: MarketID) async throws(MarketplaceError)
 
+  /// Has the provider notify an address of ours, whatever was registered for it before; the secret that signs from now on.
+  func registerWebhook(url: String) async throws(MarketplaceError) -> MarketWebhook
+
   func account() async throws(MarketplaceError) -> MarketAccount
 
   /// What the account spends by the hour now. Never from a cache: it is asked for to test a list.

@@ -9,6 +9,7 @@ package enum MarketplaceOperation: String, Sendable, Hashable, CaseIterable {
   case destroy
   case registerKey = "register_key"
   case attachKey = "attach_key"
+  case registerWebhook = "register_webhook"
   case account
   case spend
 

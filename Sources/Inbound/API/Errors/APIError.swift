@@ -20,6 +20,8 @@ enum APIError: Error, Sendable, Hashable {
   case noSuchPath
   case methodNotAllowed(allow: String)
   case notFound(String)
+  /// A notification that is not Vast's, or not new.
+  case badSignature
   /// As many listen to events as may.
   case tooManyStreams
   /// The file behind an answer cannot be opened.
@@ -47,6 +49,8 @@ enum APIError: Error, Sendable, Hashable {
     case .noSuchPath: Problem(404, "no_such_path", "There is nothing at this path; /openapi.yaml lists what there is.")
     case .methodNotAllowed(let allow): .methodNotAllowed(allow: allow)
     case .notFound(let what): Problem(404, "not_found", "There is no such \(what).")
+    case .badSignature:
+      Problem(401, "bad_signature", "The signature or the time of this notification is missing or wrong.")
     case .tooManyStreams:
       .retryable(503, "too_many_streams", "\(Limits.eventStreams) listen to events already.", after: 30)
     case .fileMissing: Problem(500, "file_missing", "A file of this answer is missing; the log says more.")

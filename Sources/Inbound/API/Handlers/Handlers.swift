@@ -1,6 +1,7 @@
 import Domain
 import FleetService
 import HTTPServer
+import Locking
 import Logging
 
 /// What the routes run: each decodes, asks the fleet once and encodes.
@@ -14,6 +15,7 @@ final class Handlers: Sendable {
   let offerAnswers = OfferAnswers()
   let jobAnswers = JobAnswers()
   let eventStreams: EventStreams
+  let seenNotifications = Locked(SeenNotifications())
 
   var servesMetrics: Bool { configuration.servesMetrics }
 

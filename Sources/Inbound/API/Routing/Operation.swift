@@ -31,6 +31,7 @@ package enum Operation: String, Sendable, Hashable, CaseIterable {
   case deleteInstance
   case getInstanceSSH
 
+  case receiveVastNotification
   case listEvents
   case streamEvents
   case createWebhook

@@ -7,6 +7,8 @@ extension Handlers {
       Route(.get, "/openapi.yaml", .getOpenAPIYAML, nil, .now(openAPIYAML)),
       Route(.get, "/openapi.json", .getOpenAPIJSON, nil, .now(openAPIJSON)),
 
+      Route(.post, "/webhooks/vast", .receiveVastNotification, nil, .decide(receiveVastNotification)),
+
       Route(.get, "/v1/offers", .listOffers, .read, .decide(listOffers)),
       Route(.post, "/v1/offers/search", .searchOffers, .read, .later(.json, searchOffers)),
 
