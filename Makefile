@@ -3,7 +3,7 @@ SEED ?= 1
 KILLS ?= 300
 CUTS ?= 40
 SEEDS ?= 2000
-.PHONY: help build test chaos run sim demo format lint verify state-machines bench-http bench-idle bench-job clean setup
+.PHONY: help build test chaos run sim demo format lint verify state-machines bench-http bench-idle bench-job bench-events clean setup
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ bench-http: ## Measure requests per second against a C program (about 4 minutes)
 
 bench-idle: ## Measure memory, CPU and start of an idle vastd
 	@scripts/setup-machine --bench && scripts/bench-idle
+
+bench-events: ## Measure events from the store to a thousand listeners and a webhook
+	@scripts/setup-machine && scripts/bench-events
 
 bench-job: ## Measure the time line of one job against the simulator
 	@scripts/setup-machine --bench && scripts/bench-job

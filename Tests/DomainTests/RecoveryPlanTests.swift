@@ -51,6 +51,16 @@ import Testing
     #expect(RecoveryPlan.queries(wanted, lostGPU: "RTX 4090") == [wanted])
   }
 
+  @Test(arguments: [
+    ("preempted", true), ("gpu_missing", true), ("host_offline", true), ("offer_taken", false),
+    ("never_created", false),
+    ("command_failed", false), ("idle_timeout", false), ("disk_full", false), ("instance_destroyed", false),
+    ("max_cost_exceeded", false),
+  ])
+  func `others are warned of a machine, not of a command or an order`(code: String, warns: Bool) {
+    #expect(Failure(code: code, detail: "").warnsOthers == warns)
+  }
+
   @Test func `a host with two failed machines is suspect itself`() {
     func exclusion(_ machine: Int64, _ host: Int64?, _ reason: String = "gpu_missing") -> Exclusion {
       Exclusion(id: ID(at: now), machineID: machine, hostID: host, reason: reason, jobID: nil, createdAt: now)

@@ -140,20 +140,33 @@ import Testing
     #expect(try world.job(other).attempts.first?.machineID == lost)
   }
 
+  @Test func `lost work waits a day for a machine that fits, and then fails with the reason`() async throws {
+    let world = try World(offers: [.make(id: 1, dollars: 0.4)])
+    let (id, market) = try await running(world)
+    world.market.change { $0.offers = [] }
+    world.market.set(market) { $0.actualStatus = "exited" }
+    _ = try await world.turn { try world.job(id).failure?.code == "no_offers" }
+    #expect(try world.job(id).state == .queued)
+    world.clock.advance(by: .seconds(23 * 3600))
+    _ = await world.turn(rounds: 130) { false }
+    #expect(try world.job(id).state == .queued)
+    world.clock.advance(by: .seconds(3600))
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    #expect(try world.job(id).failure?.code == "no_offers")
+  }
+
   @Test func `a command that is gone with its machine there begins anew on the same machine, once`() async throws {
     let world = try World()
     let (id, _) = try await running(world)
     world.shell.change { $0.command = .vanished }
     _ = try await world.turn { try world.job(id).attempt == 2 }
     #expect(try world.instances(of: id).count == 1)
-    world.shell.change { $0.command = .notStarted }
     #expect(try await runsAgain(world, id, attempt: 2))
     #expect(try world.instances(of: id).count == 1)
     #expect(try world.job(id).attempts.map { $0.failure?.code } == ["command_vanished", nil])
     // A second time the machine is to blame.
     world.shell.change { $0.command = .vanished }
     _ = try await world.turn { try world.job(id).attempts.last?.failure != nil }
-    world.shell.change { $0.command = .notStarted }
     #expect(try await runsAgain(world, id, attempt: 3))
     #expect(try world.instances(of: id).count == 2)
   }

@@ -19,7 +19,8 @@ package final class ScriptedShell: RemoteShell {
     package var terminations = 0
     /// The machines whose lease was renewed, in turn.
     package var leases: [RemoteHost] = []
-    /// Whether a machine that is prepared for the first time has no command yet, whatever the one before came to.
+    /// Whether a machine that is prepared for the first time has no command yet, whatever the one before came to; and one that is
+    /// prepared again has none once its command is gone, as an older attempt's folder is wiped.
     package var isNewOnEachMachine = false
     package var prepared: Set<RemoteHost> = []
     package var freeBytes: Int64 = 1_000_000_000
@@ -60,8 +61,9 @@ package final class ScriptedShell: RemoteShell {
   package func run(_ command: RemoteCommand, on host: RemoteHost) async throws(RemoteShellError) -> RemoteResult {
     let failure = state.withLock { state -> RemoteShellError? in
       state.scripts.append(command.script)
-      if command.script.contains("# vastd prepare"), state.prepared.insert(host).inserted, state.isNewOnEachMachine {
-        state.command = .notStarted
+      if command.script.contains("# vastd prepare"), state.isNewOnEachMachine {
+        let isFirst = state.prepared.insert(host).inserted
+        if isFirst || state.command == .vanished { state.command = .notStarted }
       }
       return state.failures.isEmpty ? nil : state.failures.removeFirst()
     }

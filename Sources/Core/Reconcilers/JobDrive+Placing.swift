@@ -50,7 +50,8 @@ extension JobDrive {
   private func noOffers(for job: Job, _ failure: Failure) async throws(MarketplaceError) -> Progress {
     let mayComeBack: Bool
     do throws(StoreError) {
-      mayComeBack = failure.code == "no_offers" ? try otherJobHasMachine() : false
+      let hasOther = failure.code == "no_offers" ? try otherJobHasMachine() : false
+      mayComeBack = hasOther || job.looksOn(at: context.now(), despite: failure)
     } catch {
       return .waits(upTo: context.settings.retryPause)
     }
@@ -122,6 +123,15 @@ extension JobDrive {
 }
 
 extension Job {
+  /// Work that was begun and lost its machine is not given up because nothing fits at this moment.
+  fileprivate func looksOn(at now: Timestamp, despite failure: Failure) -> Bool {
+    guard failure.isRetryable, let lost = attempts.last, lost.failure?.isLossOfWork == true, let at = lost.finishedAt
+    else {
+      return false
+    }
+    return now - at < RecoveryPlan.patience
+  }
+
   /// Earlier attempts may have cost all that the job may cost.
   fileprivate var usedUpBudget: Failure? {
     guard let budget = specification.maximumCost, cost >= budget else { return nil }

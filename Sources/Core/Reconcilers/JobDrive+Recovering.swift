@@ -77,7 +77,7 @@ extension JobDrive {
 extension StoreTransaction {
   /// Has all jobs leave a machine alone for a while.
   func exclude(machineOf attempt: Job.Attempt?, _ failure: Failure, of job: Job, at now: Timestamp) throws(StoreError) {
-    guard failure.blamesMachine, let attempt, let machineID = attempt.machineID else { return }
+    guard failure.warnsOthers, let attempt, let machineID = attempt.machineID else { return }
     let hostID = try instance(attempt.instanceID)?.hostID
     try insert(
       Exclusion(

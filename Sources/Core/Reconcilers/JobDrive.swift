@@ -188,7 +188,7 @@ extension Job {
 
 extension Failure {
   /// Whether the same thing would likely happen on that machine again.
-  var blamesMachine: Bool {
+  fileprivate var blamesMachine: Bool {
     !["cancelled", "command_failed", "setup_failed", "max_duration_exceeded", "max_cost_exceeded"].contains(code)
   }
 }

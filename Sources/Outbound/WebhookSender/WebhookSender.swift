@@ -27,8 +27,8 @@ package struct WebhookSender: Sendable {
     var request = HTTPClientRequest(method: "POST", url: message.webhook.url, timeout: timeout)
     request.responseLimit = Self.answerLimit
     request.cutsLongAnswers = true
-    // The receiver knows an event by its id; a lost connection is no reason for a new handshake each time.
-    request.mayBeRepeated = true
+    // Who reads CloudEvents knows an event by its id, and is spared a handshake for each; a channel would show it twice.
+    request.mayBeRepeated = message.webhook.format == .cloudevents
     switch message.webhook.format {
     case .cloudevents:
       let body = CloudEvent.json(first, source: source)

@@ -31,6 +31,22 @@ package struct Exclusion: Sendable, Hashable, Identified {
   }
 }
 
+extension Failure {
+  /// Whether other jobs had better leave the machine alone for a while: it was to blame, or it is somebody else's now. Not for an
+  /// order that came to nothing, and not for what may have been the command's own doing.
+  package var warnsOthers: Bool {
+    switch code {
+    case "preempted", "host_offline", "instance_exited", "instance_gone", "instance_lost", "start_timeout",
+      "start_failed",
+      "start_refused", "image_pull_failed", "created_unusable", "ssh_timeout", "ssh_lost", "gpu_missing",
+      "machine_unfit",
+      "host_key_changed", "command_vanished":
+      true
+    default: false
+    }
+  }
+}
+
 /// All that is in force at a moment, as a search takes it.
 package struct Exclusions: Sendable, Hashable {
   package var machines: Set<Int64>

@@ -7,6 +7,10 @@ package struct RecoveryPlan: Sendable, Hashable {
   /// Preferred of the next machine: the last one was not reliable enough.
   package static let preferredReliability = 0.98
 
+  /// How long a job that lost its machine looks for another one that fits: the market of a night is not that of a day. Then the
+  /// job fails, and its last checkpoint can be had.
+  package static let patience = Duration.seconds(24 * 3600)
+
   /// Nil: at once.
   package let notBefore: Timestamp?
   /// The hour's losses are used up, as against a mere pause.
