@@ -49,6 +49,7 @@ final class Caller: @unchecked Sendable {
     if dice(100) { specification.maximumDuration = .seconds(10) }
     if dice(200) { specification.idleTimeout = .seconds(8) }
     if dice(100) { specification.maximumCost = Money(microdollars: 20_000) }
+    if dice(350) { specification.checkpoint = CheckpointPolicy(interval: .seconds(3)) }
     return Wish(key: key, specification: specification, work: work, isCancelled: dice(120))
   }
 

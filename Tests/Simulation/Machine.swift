@@ -44,6 +44,14 @@ final class Machine: @unchecked Sendable {
     var startedAt: Duration?
     var killedAt: Duration?
     var isStopped = false
+    var isRestored = false
+    var resumes = false
+
+    /// Stands for the files of its checkpoints, which grow with its log; nil before the first.
+    func mark(at now: Duration) -> String? {
+      let count = log(at: now).count
+      return count == 0 ? nil : String(count, radix: 16)
+    }
 
     func end() -> Duration? {
       guard let startedAt, let work else { return nil }
@@ -110,7 +118,15 @@ final class Machine: @unchecked Sendable {
       guard folder.attempt == script.attempt else { return Self.refusal(.anotherAttempt) }
       switch script.verb {
       case "receiveInputs": folder.hasInputs = true
-      case "install": if folder.launches == 0 { folder.work = script.work }
+      case "restore": if folder.launches == 0 { folder.isRestored = true }
+      case "checkpoint":
+        guard let mark = folder.mark(at: now), mark != script.known else { return Self.refusal(.nothingNew) }
+        return RemoteResult(exitCode: 0, standardError: Array("vastd-mark \(mark)\n".utf8))
+      case "install":
+        if folder.launches == 0 {
+          folder.work = script.work
+          folder.resumes = script.resumes
+        }
       case "launch":
         guard folder.work != nil else { return Self.refusal(.notPrepared) }
         if folder.launches == 0, !folder.isStopped {
@@ -140,6 +156,9 @@ struct Script {
   var offset = 0
   var leaseSeconds = 0
   var work: Machine.Work?
+  /// The mark of the last checkpoint, as `checkpoint` is told it.
+  var known: String?
+  var resumes = false
 
   init(_ text: String) {
     // Bytes: there are hundreds of lines in each script, and thousands of scripts.
@@ -157,6 +176,10 @@ struct Script {
         offset = number
       } else if verb == "lease", let number = Self.number(line, after: "t=$((${u%%.*} + ") {
         leaseSeconds = number
+      } else if verb == "checkpoint", let mark = Self.rest(line, after: "[ \"$m\" != '") {
+        known = String(Substring(mark.prefix { $0 != UInt8(ascii: "'") }))
+      } else if verb == "install", line.count > 14, line.suffix(14).elementsEqual("VASTD_RESUME=1".utf8) {
+        resumes = true
       } else if let command = Self.rest(line, after: "put command.sh '") {
         work = Machine.Work(command: Substring(command.prefix { $0 != UInt8(ascii: "'") }))
       }

@@ -90,9 +90,13 @@ struct MachineLine: RemoteShell {
     let result = contract.machine.perform(script, at: thread.time)
     if let folder = contract.machine.folders[script.job], folder.launches > before {
       vast.launched(script.job, attempt: script.attempt, on: contract.id)
+      if folder.resumes != folder.isRestored {
+        vast.violate(
+          "\(script.job): attempt \(script.attempt) is told to resume and has nothing, or has it and is not told")
+      }
     }
     if script.verb == "lease" { vast.watchLease(of: contract.id) }
-    return ([], .success(result))
+    return (script.verb == "checkpoint" && result.exitCode == 0 ? Archives.good : [], .success(result))
   }
 
   /// Looks twice a second, as the script does.

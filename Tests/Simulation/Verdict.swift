@@ -33,6 +33,7 @@ struct Verdict {
     moves()
     deliveries()
     successors()
+    checkpoints()
     promises()
     try logs(log)
   }
@@ -129,6 +130,24 @@ struct Verdict {
     }
     for job in jobs where job.attempts.count > job.specification.maximumAttempts {
       violate("\(job.id) had \(job.attempts.count) attempts")
+    }
+  }
+
+  /// Each attempt began with the last checkpoint that was told of before its command started, and none without one.
+  private mutating func checkpoints() {
+    for job in jobs {
+      var last: String?
+      for event in events where event.event.subject == job.id.rawValue {
+        if event.event.type == "job.checkpoint" { last = event.event.data["checkpoint_id"]?.text }
+        guard event.event.type == "job.running", case .integer(let number) = event.event.data["attempt"] else {
+          continue
+        }
+        let began = job.attempts.first { $0.number == Int(number) }?.checkpointID?.rawValue
+        if began != last {
+          violate(
+            "\(job.id): attempt \(number) began with \(began ?? "nothing"), the last checkpoint was \(last ?? "none")")
+        }
+      }
     }
   }
 
