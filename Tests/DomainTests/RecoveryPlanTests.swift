@@ -34,6 +34,19 @@ import Testing
     #expect(!RecoveryPlan(attempts: attempts([.seconds(3601), .seconds(2000), .seconds(1000)]), now: now).isLimited)
   }
 
+  @Test func `a loss stays open until a command goes on with it, whatever comes to nothing on the way`() {
+    var all = attempts([.seconds(60)])
+    all[0].hasLaunched = true
+    #expect(all.openLoss?.number == 1)
+    all += attempts([.seconds(30)], code: "ssh_timeout")
+    #expect(all.openLoss?.number == 1)
+    all += attempts([.zero], code: "idle_timeout")
+    all[2].hasLaunched = true
+    #expect(all.openLoss == nil)
+    all += attempts([.zero], code: "start_timeout")
+    #expect(all.openLoss == nil)
+  }
+
   @Test func `failures of a start do not count: they have their own bound`() {
     #expect(rest([.seconds(3), .seconds(2), .seconds(1)], code: "start_timeout") == nil)
   }

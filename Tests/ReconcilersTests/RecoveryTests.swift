@@ -64,6 +64,25 @@ import Testing
     #expect(destroyedAt < createdAt, "never two at a time")
   }
 
+  @Test func `a machine that comes to nothing on the way does not hide whom the next one replaces`() async throws {
+    let world = try World()
+    let (id, market) = try await running(world)
+    world.market.set(market) { $0.actualStatus = "exited" }
+    // The second machine has no GPU, the third has.
+    let gpus = world.shell.snapshot.gpus
+    world.shell.change { $0.gpus = "" }
+    _ = try await world.turn(rounds: 1500) {
+      world.bootAll()
+      return try world.job(id).attempts.count == 2 && world.job(id).attempts[1].failure != nil
+    }
+    world.shell.change { $0.gpus = gpus }
+    #expect(try await runsAgain(world, id, attempt: 3))
+    let instances = try world.instances(of: id)
+    let recovered = try events(world).filter { $0.event.type == "instance.recovered" }
+    #expect(recovered.map(\.event.subject) == [instances[2].id.rawValue])
+    #expect(recovered.first?.event.data["replaces"] == .text(instances[0].id.rawValue))
+  }
+
   @Test func `a job that is not to be recovered fails with what happened`() async throws {
     let world = try World()
     let (id, market) = try await running(world) { $0.recovers = false }

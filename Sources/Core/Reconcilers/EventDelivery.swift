@@ -184,9 +184,10 @@ package final class EventDelivery: Reconciler {
     }
   }
 
-  /// The store is in trouble: the same call would be made again at once.
+  /// The store is in trouble and cannot note that the event arrived: the same call would be made again at once, and again, for as
+  /// long as the disk is full.
   private func pauseAfterFault() async {
-    do { try await clock.pause(for: .seconds(1)) } catch { return }
+    do { try await clock.pause(for: .seconds(15)) } catch { return }
   }
 
   private func settle(_ batch: [Delivery], _ reply: WebhookReply) async throws(StoreError) {

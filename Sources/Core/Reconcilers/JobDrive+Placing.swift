@@ -125,7 +125,7 @@ extension JobDrive {
 extension Job {
   /// Work that was begun and lost its machine is not given up because nothing fits at this moment.
   fileprivate func looksOn(at now: Timestamp, despite failure: Failure) -> Bool {
-    guard failure.isRetryable, let lost = attempts.last, lost.failure?.isLossOfWork == true, let at = lost.finishedAt
+    guard failure.isRetryable, let at = attempts.openLoss?.finishedAt
     else {
       return false
     }

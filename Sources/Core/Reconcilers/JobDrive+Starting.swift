@@ -67,19 +67,20 @@ extension JobDrive {
     do throws(RemoteJobError) {
       let logStart = try remote.beginLog()
       let checkpointID = remote.checkpointToRestore?.id
-      let isRecovery = job.attempts.dropLast().last?.failure?.isLossOfWork == true
+      let lost = job.attempts.openLoss
       let progress = await change(
         from: .starting, on: .launched,
         also: { (tx, job, now) throws(StoreError) in
-          if isRecovery { try tx.append(job.recovery(at: now)) }
+          if let lost { try tx.append(job.recovery(of: lost, at: now)) }
         }
       ) { job, now in
         job.startedAt = now
         guard !job.attempts.isEmpty else { return }
+        job.attempts[job.attempts.count - 1].hasLaunched = true
         job.attempts[job.attempts.count - 1].logStart = logStart
         job.attempts[job.attempts.count - 1].checkpointID = checkpointID
       }
-      if isRecovery, case .moved = progress { context.recovered("recovered") }
+      if lost != nil, case .moved = progress { context.recovered("recovered") }
       return progress
     } catch {
       return await giveUp(job, .failed, error.failure)
@@ -131,10 +132,10 @@ extension JobDrive {
 
 extension Job {
   /// The event of the instance that goes on with what another lost.
-  fileprivate func recovery(at now: Timestamp) -> FleetEvent {
+  fileprivate func recovery(of lost: Attempt, at now: Timestamp) -> FleetEvent {
     var facts: [String: EventFact] = ["attempt": .integer(Int64(attempt))]
     facts.note("label", specification.name)
-    facts.note("replaces", attempts.dropLast().last?.instanceID.rawValue)
+    facts.note("replaces", lost.instanceID.rawValue)
     facts.note("checkpoint_id", attempts.last?.checkpointID?.rawValue)
     return FleetEvent(
       type: "instance.recovered", subject: instanceID?.rawValue ?? id.rawValue, instanceID: instanceID, jobID: id,

@@ -91,6 +91,8 @@ package struct Job: Sendable, Hashable, Identified {
     package var startedAt: Timestamp
     package var finishedAt: Timestamp?
     package var failure: Failure?
+    /// Its command was started.
+    package var hasLaunched = false
     /// What it went on from.
     package var checkpointID: ID<Checkpoint>?
 

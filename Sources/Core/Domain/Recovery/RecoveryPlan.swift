@@ -45,6 +45,17 @@ package struct RecoveryPlan: Sendable, Hashable {
   }
 }
 
+extension [Job.Attempt] {
+  /// The attempt whose work was lost and that no command has gone on with since, however many machines came to nothing on the way.
+  package var openLoss: Job.Attempt? {
+    for attempt in reversed() {
+      if attempt.failure?.isLossOfWork == true { return attempt }
+      if attempt.hasLaunched { return nil }
+    }
+    return nil
+  }
+}
+
 extension Failure {
   /// The machine took the work with it, and the work itself is not to blame: it may go on elsewhere. On positive evidence only:
   /// what was seen, or a silence so long that the job would end otherwise.

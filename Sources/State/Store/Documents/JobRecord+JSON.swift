@@ -60,6 +60,7 @@ extension [Job.Attempt] {
           writer.member("number", attempt.number)
           writer.member("instance_id", attempt.instanceID.rawValue)
           writer.known("machine_id", attempt.machineID)
+          if attempt.hasLaunched { writer.member("launched", true) }
           writer.known("checkpoint_id", attempt.checkpointID?.rawValue)
           if attempt.logStart > 0 { writer.member("log_start", attempt.logStart) }
           writer.known("started_at", attempt.startedAt)
@@ -78,6 +79,7 @@ extension [Job.Attempt] {
       else { throw .corrupt(detail: "an attempt lacks its number, instance or start") }
       var attempt = Job.Attempt(
         number: number, instanceID: instanceID, machineID: document.integer("machine_id"), startedAt: startedAt)
+      attempt.hasLaunched = document.bool("launched") ?? false
       attempt.checkpointID = document.id("checkpoint_id")
       attempt.logStart = document.integer("log_start") ?? 0
       attempt.finishedAt = document.moment("finished_at")
