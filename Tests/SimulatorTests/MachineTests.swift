@@ -47,6 +47,28 @@ import Testing
     try await rig.end()
   }
 
+  @Test func `a lost bid ends what runs and keeps the files, and the end of the higher bid brings them back`()
+    async throws
+  {
+    let rig = try await Rig(["--outbid-grace", "0.1"])
+    let id = try await rig.create(#""price": 0.2"#)
+    let port = try await rig.openPort(id)
+    let job = rig.unlikely()
+    _ = try await rig.login(port, "echo kept > file; setsid nohup sleep \(job) >/dev/null 2>&1 </dev/null & exit 0")
+    #expect(await rig.isRunning(job))
+    _ = try await rig.sim.call("POST", "/sim/instances/\(id)/outbid", #"{"tenant": true}"#)
+    await eventually { await !rig.isRunning(job) }
+    #expect(await !rig.isRunning(job))
+    #expect(try await rig.login(port, "true").status == 255)
+    let start = try await rig.sim.call("PUT", "/api/v0/instances/\(id)/", #"{"state": "running"}"#)
+    #expect(start.status == 200 && start.body["error"]?.asText == "resources_unavailable")
+    _ = try await rig.sim.call("POST", "/sim/instances/\(id)/release", "{}")
+    let again = try await rig.openPort(id)
+    #expect(again != port)
+    #expect(try await rig.login(again, "cat file").output == "kept\n")
+    try await rig.end()
+  }
+
   @Test func `two instances at once have doors, homes and keys of their own`() async throws {
     let rig = try await Rig()
     let first = try await rig.create()
@@ -156,8 +178,8 @@ private struct Rig {
   private let folder: String
   private var key: String { folder + "/key" }
 
-  init() async throws {
-    sim = try VastSimProcess()
+  init(_ options: [String] = []) async throws {
+    sim = try VastSimProcess(options)
     folder = try Program.temporaryFolder()
     let text = try await Self.makeKey(folder + "/key")
     _ = try await sim.call("POST", "/api/v0/ssh/", #"{"ssh_key": "\#(text)"}"#)

@@ -3,6 +3,9 @@ import JSON
 
 /// The surface for tests under `/sim/`: no key, loopback only, and nothing a real client would call.
 ///
+/// `outbid` and `offline` last until `release` and `online`, or for the `seconds` that the body names. The winner of
+/// `{"tenant": true}` sits on the GPUs meanwhile.
+///
 ///     POST /sim/settings   {"boot": 0.2, …}                        answers with all settings
 ///     POST /sim/fault      {"kind": "create_lost", "count": 2}     see `Fault`; DELETE forgets all
 ///     POST /sim/fate       {"fate": "pull_fails", "count": 1, "machine": 27182}   for contracts still to be made
@@ -10,6 +13,7 @@ import JSON
 ///     POST /sim/account    {"credit": 0.5}
 ///     POST /sim/instances/{id}/{outbid,release,take_gpus,crash,offline,online,pull_fails,runtime_fails,stuck,deaf,
 ///                               silent,proxy_only,full_disk}
+///     POST /sim/machines/{id}/{offline,online}                     a host with everything on it
 ///     GET  /sim/truth      every contract ever, its states and cost
 ///     GET  /sim/requests   counts and the last requests; DELETE forgets them
 extension World {
@@ -45,6 +49,15 @@ extension World {
     case (.post, "instances", 3):
       guard let id = Int(parts[1]), alive(id) != nil else { throw ControlError("there is no instance \(parts[1])") }
       try afflict(id, parts[2], body)
+    case (.post, "machines", 3):
+      guard let id = Int(parts[1]), offers.contains(where: { $0.machine.id == id }) else {
+        throw ControlError("there is no machine \(parts[1])")
+      }
+      switch parts[2] {
+      case "offline": goOffline(machine: id, lasting: try body["seconds"]?.seconds("seconds"))
+      case "online": comeBack(machine: id)
+      default: throw ControlError("there is no \"\(parts[2])\" to happen to a machine")
+      }
     default:
       throw ControlError("there is no \(method.rawValue) /sim/\(parts.joined(separator: "/"))")
     }
@@ -52,19 +65,28 @@ extension World {
   }
 
   private mutating func afflict(_ id: Int, _ what: String, _ body: JSONObject) throws(ControlError) {
+    let lasting = try body["seconds"]?.seconds("seconds")
     switch what {
-    case "outbid": outbid(id, tenant: body["tenant"]?.asBool ?? false)
+    case "outbid":
+      guard contracts[id]?.isBid == true else { throw ControlError("instance \(id) is not interruptible") }
+      outbid(id, tenant: Self.hasTenant(body, lasting), lasting: lasting)
     case "release": release(id)
     case "take_gpus": takeGPUs(id)
     case "crash": crash(id, message: body["message"]?.asText)
-    case "offline": goOffline(id)
+    case "offline": goOffline(id, lasting: lasting)
     case "online": comeBack(id)
     default: doom(id, try Self.fate(what, body))
     }
   }
 
+  /// Who stays for a time is there.
+  private static func hasTenant(_ body: JSONObject, _ lasting: Double?) -> Bool {
+    body["tenant"]?.asBool ?? (lasting != nil)
+  }
+
   private static func fate(_ name: String, _ body: JSONObject) throws(ControlError) -> Fate {
     let after = try (body["after"] ?? .int(0)).seconds("after")
+    let lasting = try body["seconds"]?.seconds("seconds")
     return switch name {
     case "pull_fails": .pullFails
     case "runtime_fails": .runtimeFails
@@ -74,7 +96,8 @@ extension World {
     case "proxy_only": .proxyOnly
     case "full_disk": .fullDisk
     case "crashes": .crashes(after: after)
-    case "goes_offline": .goesOffline(after: after)
+    case "goes_offline": .goesOffline(after: after, lasting: lasting)
+    case "is_outbid": .isOutbid(after: after, tenant: hasTenant(body, lasting), lasting: lasting)
     default: throw ControlError("there is no \"\(name)\" to happen to an instance")
     }
   }

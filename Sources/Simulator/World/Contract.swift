@@ -38,8 +38,10 @@ struct PlannedStep: Sendable {
     case refuseToStart(message: String)
     /// The container ends although it should run.
     case crash(message: String?)
-    /// The host is no longer heard of.
-    case goOffline
+    /// The host is no longer heard of, for good or for so many seconds.
+    case goOffline(lasting: Double?)
+    /// Somebody offers more, see `World.outbid`.
+    case loseBid(tenant: Bool, lasting: Double?)
   }
 }
 
@@ -55,7 +57,9 @@ enum Fate: Sendable {
   /// Only the proxy leads in; the direct address answers nothing.
   case proxyOnly
   case crashes(after: Double)
-  case goesOffline(after: Double)
+  case goesOffline(after: Double, lasting: Double?)
+  /// Only for those who bid.
+  case isOutbid(after: Double, tenant: Bool, lasting: Double?)
   /// Runs, on a disk without room.
   case fullDisk
 }
@@ -106,7 +110,6 @@ struct Contract: Sendable {
   var isDisplaced = false
   /// Whether the platform stopped it, so that it comes back by itself.
   var revivesByItself = false
-  var isFrozenByHost: Bool { status.actual == .offline }
   var destroyedAt: Double?
   var destroyedBy: World.Caller?
   var vanishesAt: Double?
@@ -117,6 +120,8 @@ struct Contract: Sendable {
   var isAlive: Bool { destroyedAt == nil }
   /// Whether it holds its GPUs, or would: a stopped one does not.
   var holdsGPUs: Bool { isAlive && status.current == .running }
+  /// Whether the host is heard of and has something to end.
+  var canComeDown: Bool { ![nil, .exited, .offline].contains(status.actual) }
   /// Whether a start waits for the GPUs.
   var isQueued: Bool { isAlive && status.intended == .running && status.current == .stopped }
   var gpuPrice: Double { bid ?? offer.basePrice }

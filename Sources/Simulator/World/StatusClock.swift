@@ -32,7 +32,10 @@ enum StatusClock {
       add(up, .run)
     }
     if case .crashes(let after) = contract.fate { add(up + after, .crash(message: nil)) }
-    if case .goesOffline(let after) = contract.fate { add(up + after, .goOffline) }
+    if case .goesOffline(let after, let lasting) = contract.fate { add(up + after, .goOffline(lasting: lasting)) }
+    if case .isOutbid(let after, let tenant, let lasting) = contract.fate, contract.isBid {
+      add(up + after, .loseBid(tenant: tenant, lasting: lasting))
+    }
     return plan
   }
 

@@ -74,7 +74,7 @@ extension World {
       arguments: wanted.arguments, disk: wanted.disk, bid: wanted.bid, instanceKey: secret(), jupyterToken: secret(),
       proxyPort: proxyPort, keys: keys, history: [(now, Status.new)])
     nextContract += 1
-    contract.fate = takeFate(for: offer, image: wanted.image)
+    contract.fate = takeFate(for: offer, wanted)
     if !starts {
       contract.status = Status(actual: nil, intended: .stopped, current: .stopped, next: .stopped)
       contract.history = [(now, contract.status)]
@@ -92,11 +92,13 @@ extension World {
     return contract
   }
 
-  private mutating func takeFate(for offer: Offer, image: String) -> Fate {
-    if image.contains("no-such") { return .pullFails }
-    guard let index = fates.firstIndex(where: { $0.machine == nil || $0.machine == offer.machine.id }) else {
-      return .fine
+  private mutating func takeFate(for offer: Offer, _ wanted: RentalRequest) -> Fate {
+    if wanted.image.contains("no-such") { return .pullFails }
+    let index = fates.firstIndex { planned in
+      if case .isOutbid = planned.fate, wanted.bid == nil { return false }
+      return planned.machine == nil || planned.machine == offer.machine.id
     }
+    guard let index else { return .fine }
     let fate = fates[index].fate
     fates[index].count -= 1
     if fates[index].count <= 0 { fates.remove(at: index) }

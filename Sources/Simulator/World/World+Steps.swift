@@ -28,7 +28,8 @@ extension World {
         $0.hasImage = true
       }
     case .crash(let message): crash(id, message: message)
-    case .goOffline: goOffline(id)
+    case .goOffline(let lasting): goOffline(id, lasting: lasting)
+    case .loseBid(let tenant, let lasting): outbid(id, tenant: tenant, lasting: lasting)
     }
     serveQueue()
   }
@@ -105,6 +106,16 @@ extension World {
     return environment + contract.environment.filter { !$0.name.hasPrefix("-") }
   }
 
+  /// What lasts for a time is over.
+  mutating func takeEnding(_ ending: Ending) {
+    endings.removeAll { $0.mishap == ending.mishap }
+    switch ending.mishap {
+    case .outbid(let contract): release(contract)
+    case .offline(let contract): comeBack(contract)
+    case .machineOffline(let machine): comeBack(machine: machine)
+    }
+  }
+
   mutating func runOutOfCredit() {
     wallet.count(to: now, speed: settings.accrualSpeed)
     wallet.exhaust()
@@ -124,28 +135,29 @@ extension World {
     }
   }
 
-  /// Begins a start whose GPUs are free.
+  /// Begins a start whose GPUs are free. A container that is still on its way down gets there first, and one whose host is
+  /// not heard of is started when that comes back.
   mutating func begin(_ id: Int) {
+    if contracts[id]?.status.actual == .running { exit(id, gracefully: true) }
     change(id) { [now, settings] in
       $0.status.intended = .running
       $0.status.current = .running
       $0.status.next = .running
       $0.revivesByItself = false
       $0.isDisplaced = false
-      $0.plan = StatusClock.start($0, at: now, settings: settings)
+      if $0.status.actual != .offline { $0.plan = StatusClock.start($0, at: now, settings: settings) }
     }
   }
 
   /// Stops as the renter's stop and the end of the credit do: wishes at once, the container a moment later.
   mutating func halt(_ id: Int) {
     guard let contract = contracts[id] else { return }
-    let comesDown = ![nil, .exited, .offline].contains(contract.status.actual)
     change(id) { [now, settings] in
       $0.status.intended = .stopped
       $0.status.current = .stopped
       $0.status.next = .stopped
       $0.revivesByItself = false
-      $0.plan = comesDown ? [PlannedStep(at: now + settings.stop, step: .exit)] : []
+      $0.plan = contract.canComeDown ? [PlannedStep(at: now + settings.stop, step: .exit)] : []
     }
   }
 }

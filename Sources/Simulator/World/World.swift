@@ -20,6 +20,10 @@ struct World: Sendable {
   var limits = RateLimits()
   /// GPUs that somebody else took.
   var strangers: Set<Slot> = []
+  /// Machines that nobody hears of.
+  var silentMachines: Set<Int> = []
+  /// When mishaps that last for a time are over.
+  var endings: [Ending] = []
   /// Contracts with something planned or about to vanish: when to look at them next.
   private(set) var due: [Int: Double] = [:]
   private(set) var orders: [MachineOrder] = []
@@ -65,10 +69,14 @@ struct World: Sendable {
   mutating func advance(to time: Double) {
     while true {
       let nextStep = due.min { ($0.value, $0.key) < ($1.value, $1.key) }
+      let ending = endings.min { $0.at < $1.at }
       let brokeAt = wallet.emptyAt
-      if let brokeAt, brokeAt <= time, brokeAt <= nextStep?.value ?? .infinity {
+      if let brokeAt, brokeAt <= time, brokeAt <= min(nextStep?.value ?? .infinity, ending?.at ?? .infinity) {
         now = max(now, brokeAt)
         runOutOfCredit()
+      } else if let ending, ending.at <= time, ending.at <= nextStep?.value ?? .infinity {
+        now = max(now, ending.at)
+        takeEnding(ending)
       } else if let nextStep, nextStep.value <= time {
         now = max(now, nextStep.value)
         takeStep(of: nextStep.key)
@@ -81,7 +89,7 @@ struct World: Sendable {
 
   /// When something will happen by itself; nil when nothing will.
   var nextMoment: Double? {
-    [due.values.min(), wallet.emptyAt].compactMap { $0 }.min()
+    [due.values.min(), endings.map(\.at).min(), wallet.emptyAt].compactMap { $0 }.min()
   }
 
   // MARK: Change
@@ -161,7 +169,7 @@ struct World: Sendable {
   }
 
   func isRentable(_ offer: Offer, occupied: Set<Slot>) -> Bool {
-    !offer.slots.isEmpty && occupied.isDisjoint(with: offer.occupied)
+    !offer.slots.isEmpty && !silentMachines.contains(offer.machine.id) && occupied.isDisjoint(with: offer.occupied)
   }
 }
 
