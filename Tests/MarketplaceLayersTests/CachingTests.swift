@@ -182,7 +182,8 @@ struct CachingTests {
   }
 
   @Test(arguments: [
-    MarketplaceOperation.listInstances, .readInstance, .destroy, .create, .registerKey, .registerWebhook, .attachKey,
+    MarketplaceOperation.listInstances, .readInstance, .start, .destroy, .create, .registerKey, .registerWebhook,
+    .attachKey,
   ])
   func `what must be true now is asked every time`(operation: MarketplaceOperation) async {
     let inner = ScriptedMarketplace()

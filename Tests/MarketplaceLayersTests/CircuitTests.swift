@@ -9,7 +9,7 @@ import Testing
   private static let reads: [MarketplaceOperation] = [.searchOffers, .gpuNames, .account]
   /// What finds and ends what costs money.
   private static let always: [MarketplaceOperation] = [.destroy, .listInstances, .readInstance, .spend]
-  private static let changes: [MarketplaceOperation] = [.create, .registerKey, .registerWebhook, .attachKey]
+  private static let changes: [MarketplaceOperation] = [.create, .start, .registerKey, .registerWebhook, .attachKey]
 
   private func ticket(
     _ circuit: Machine, _ operation: MarketplaceOperation = .searchOffers, at now: Duration
@@ -212,8 +212,8 @@ struct CircuitBreakingTests {
       #expect(changes.withLock { $0 } == 1)
       #expect(await breaking(inner).attempt(.create) == .circuitOpen(retryAfter: .seconds(9)))
       #expect(inner.count(.create) == 0, "nothing was sent")
-    case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .notFound, .rateLimited, .quotaExceeded,
-      .refused, .circuitOpen, .cancelled:
+    case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .startQueued, .notFound, .rateLimited,
+      .quotaExceeded, .refused, .circuitOpen, .cancelled:
       #expect(breaker.state == .closed)
       #expect(changes.withLock { $0 } == 0)
       #expect(await breaking(inner).attempt(.listInstances) == error)

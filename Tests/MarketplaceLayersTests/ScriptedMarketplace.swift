@@ -56,6 +56,7 @@ final class ScriptedMarketplace: Marketplace {
     return nil
   }
 
+  func start(_ id: MarketID) async throws(MarketplaceError) { try await begin(.start) }
   func destroy(_ id: MarketID) async throws(MarketplaceError) { try await begin(.destroy) }
   func registerKey(_ publicKey: String) async throws(MarketplaceError) { try await begin(.registerKey) }
   func attachKey(_ publicKey: String, to id: MarketID) async throws(MarketplaceError) { try await begin(.attachKey) }
@@ -88,6 +89,7 @@ extension Marketplace {
       case .create: _ = try await create(RentalOrder(offerID: 1, label: "x", image: "i", diskGigabytes: 10))
       case .listInstances: _ = try await listInstances()
       case .readInstance: _ = try await readInstance(MarketID(7))
+      case .start: try await start(MarketID(7))
       case .destroy: try await destroy(MarketID(7))
       case .registerKey: try await registerKey("ssh-ed25519 A")
       case .registerWebhook: _ = try await registerWebhook(url: "https://a.example")
@@ -106,7 +108,7 @@ extension MarketplaceError {
   /// One of each kind.
   static let all: [MarketplaceError] = [
     .unauthorized(detail: "d"), .insufficientCredit(detail: "d"), .offerTaken(offerID: 1),
-    .createdUnusable(id: MarketID(9), reason: "r"), .notFound, .rateLimited(retryAfter: nil),
+    .createdUnusable(id: MarketID(9), reason: "r"), .startQueued(detail: "d"), .notFound, .rateLimited(retryAfter: nil),
     .rateLimited(retryAfter: .seconds(1)), .quotaExceeded(retryAfter: nil), .quotaExceeded(retryAfter: .seconds(9)),
     .refused(code: "c", detail: "d"), .unavailable(detail: "d"), .unknownOutcome(detail: "d"),
     .malformedAnswer(detail: "d"), .circuitOpen(retryAfter: .seconds(5)), .cancelled,

@@ -92,8 +92,8 @@ struct ServingStaleTests {
       #expect(looked("stale") == 2)
     case .quotaExceeded:
       #expect(try await layer.searchOffers(OfferQuery()).isDegraded)
-    case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .notFound, .rateLimited, .refused,
-      .cancelled:
+    case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .startQueued, .notFound, .rateLimited,
+      .refused, .cancelled:
       #expect(await layer.attempt(.searchOffers) == error)
       #expect(await layer.attempt(.account) == error)
     }
@@ -141,7 +141,8 @@ struct ServingStaleTests {
   }
 
   @Test(arguments: [
-    MarketplaceOperation.listInstances, .readInstance, .destroy, .create, .registerKey, .registerWebhook, .attachKey,
+    MarketplaceOperation.listInstances, .readInstance, .start, .destroy, .create, .registerKey, .registerWebhook,
+    .attachKey,
   ])
   func `what proves something or changes something is never answered from what is kept`(
     operation: MarketplaceOperation

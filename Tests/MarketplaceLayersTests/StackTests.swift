@@ -129,7 +129,7 @@ struct StackTests {
       #expect(record.status.lastSuccessAt == nil)
     case .rateLimited, .quotaExceeded, .circuitOpen, .cancelled:
       #expect(record.status == ProviderStatus())
-    case .insufficientCredit, .offerTaken, .createdUnusable, .notFound, .refused:
+    case .insufficientCredit, .offerTaken, .createdUnusable, .startQueued, .notFound, .refused:
       #expect(record.status == ProviderStatus(lastSuccessAt: Timestamp(seconds: 1000)))
     }
   }

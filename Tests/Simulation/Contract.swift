@@ -22,8 +22,9 @@ struct Contract {
   let offer: Offer
   let isBid: Bool
   let createdAt: Duration
-  let bootsAt: Duration
-  let fate: Fate
+  /// The last boot.
+  var bootsAt: Duration
+  var fate: Fate
   /// New ones are not listed at once, and gone ones still are for a while.
   let listedFrom: Duration
   var destroyedAt: Duration?
@@ -45,6 +46,12 @@ struct Contract {
     case .ends(let after): return now < bootsAt + after
     case .silent(let after, let lasting): return now < bootsAt + after || now >= bootsAt + after + lasting
     }
+  }
+
+  /// When its container ends for good; a start lets it run once more.
+  var end: Duration? {
+    guard case .ends(let after) = fate else { return nil }
+    return bootsAt + after
   }
 
   /// As the provider shows it.

@@ -77,6 +77,11 @@ final class Machine: @unchecked Sendable {
   var leaseUntil: Duration?
   var hasKey = false
 
+  /// The container ended: whatever ran in it did too. Its folders stay.
+  func endAll(at time: Duration) {
+    for job in folders.keys where folders[job]?.isRunning(at: time) == true { folders[job]?.killedAt = time }
+  }
+
   /// What a verb prints and ends with; for `follow` and `collect`, which take time, the state is asked again and again.
   func status(of job: String, at now: Duration) -> String {
     let folder = folders[job]

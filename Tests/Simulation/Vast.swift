@@ -132,6 +132,16 @@ final class Vast: @unchecked Sendable {
     }
   }
 
+  /// What has ended boots once more, with the disk that it had and a fate of its own. Nothing else changes.
+  func start(_ contract: Contract) {
+    if !isOurs(contract) { violate("a stranger was harmed: a start of \(contract.id), \(contract.label)") }
+    guard let end = contract.end, contract.isAlive, thread.time >= end else { return }
+    contract.machine.endAll(at: end)
+    contracts[contract.id]?.bootsAt = thread.time + thread.dice.seconds(1...12)
+    contracts[contract.id]?.fate = drawFate(isBid: contract.isBid)
+    note("started \(contract.id)")
+  }
+
   /// False when there was nothing to destroy.
   func destroy(_ id: MarketID, by whom: String) -> Bool {
     guard let contract = contracts[id], contract.isAlive else { return false }

@@ -101,6 +101,15 @@ struct VastLine: Marketplace {
     try await exchange(.readInstance) { .success(vast.isUnder(.emptyAccount) ? nil : vast.shown(id)) }
   }
 
+  func start(_ id: MarketID) async throws(MarketplaceError) {
+    try await exchange(.start) { () -> Result<Void, MarketplaceError> in
+      guard let contract = vast.contracts[id], contract.isAlive else { return .failure(.notFound) }
+      if vast.goesWrong(200) { return .failure(.startQueued(detail: "simulated")) }
+      vast.start(contract)
+      return .success(())
+    }
+  }
+
   func destroy(_ id: MarketID) async throws(MarketplaceError) {
     try await exchange(.destroy) { () -> Result<Void, MarketplaceError> in
       if vast.isUnder(.ignoredDestroys) || vast.goesWrong(20) { return .success(()) }

@@ -22,10 +22,12 @@ package final class InMemoryMarketplace: Marketplace {
     /// Searches answer as from a list that is older than the rentals.
     package var showsRented = false
     package var everCreated: [MarketID: String] = [:]
+    /// Instances whose GPUs somebody else has: a start of theirs waits until they are taken out and started again.
+    package var occupied: Set<MarketID> = []
   }
 
   package enum Call: String, Sendable, Hashable {
-    case search, names, create, list, read, destroy, registerKey, registerWebhook, attachKey, account, spend
+    case search, names, create, list, read, start, destroy, registerKey, registerWebhook, attachKey, account, spend
   }
 
   private let state = Locked(State())
@@ -119,6 +121,21 @@ package final class InMemoryMarketplace: Marketplace {
   package func readInstance(_ id: MarketID) async throws(MarketplaceError) -> MarketInstance? {
     try begin(.read)
     return snapshot.instances[id]
+  }
+
+  /// What was stopped loads again, and runs after a `boot`.
+  package func start(_ id: MarketID) async throws(MarketplaceError) {
+    try begin(.start)
+    try state.withLock { state throws(MarketplaceError) in
+      guard var instance = state.instances[id] else { throw .notFound }
+      defer { state.instances[id] = instance }
+      let isStopped = instance.intendedStatus != "running" || instance.actualStatus == "exited"
+      instance.intendedStatus = "running"
+      guard isStopped else { return }
+      guard !state.occupied.contains(id) else { throw .startQueued(detail: "the GPUs are taken") }
+      instance.actualStatus = "loading"
+      instance.directAddress = nil
+    }
   }
 
   package func destroy(_ id: MarketID) async throws(MarketplaceError) {

@@ -8,7 +8,8 @@ import Testing
 /// Every recorded answer means what its name says.
 struct ResponseTests {
   enum Meaning: String {
-    case accepted, unauthorized, insufficientCredit, offerGone, gone, rateLimited, quotaExceeded, refused, unclear,
+    case accepted, unauthorized, insufficientCredit, offerGone, gone, rateLimited, quotaExceeded, refused, queued,
+      unclear,
       serverFailed, unreadable
   }
 
@@ -18,7 +19,7 @@ struct ResponseTests {
     "create_400_insufficient_credit": .insufficientCredit, "create_400_invalid_price": .refused,
     "create_400_no_ssh_key_for_vm": .refused, "create_400_no_such_ask_live_form": .offerGone,
     "create_403_not_own_machine": .refused, "create_404_no_such_ask_doc_form": .offerGone,
-    "create_410_no_such_ask": .offerGone, "create_stopped_contract_exists": .unclear, "err_400_bad_query": .refused,
+    "create_410_no_such_ask": .offerGone, "create_stopped_contract_exists": .queued, "err_400_bad_query": .refused,
     "err_400_duplicate_param": .refused, "err_400_invalid_column": .refused, "err_400_invalid_json": .refused,
     "err_400_invalid_token": .refused, "err_401_2fa": .unauthorized, "err_401_generic": .unauthorized,
     "err_403_no_login": .unauthorized, "err_404_bad_key": .unauthorized, "err_404_session_expired": .unauthorized,
@@ -29,7 +30,7 @@ struct ResponseTests {
     "launch_offer_not_found": .refused, "logs_404": .gone, "logs_result": .unreadable,
     "logs_result_not_ready": .unreadable, "manage_404_no_such_instance": .gone, "reboot_200_not_started": .refused,
     "reboot_400_not_owned": .refused, "ssh_attach_already": .unclear, "ssh_keys_list_404_none": .gone,
-    "start_400_missing_billing": .insufficientCredit, "start_queued": .unclear, "volume_delete_409": .refused,
+    "start_400_missing_billing": .insufficientCredit, "start_queued": .queued, "volume_delete_409": .refused,
   ]
 
   private func meaning(_ response: HTTPClientResponse) -> (Meaning, VastError?) {
@@ -46,6 +47,7 @@ struct ResponseTests {
         case .rateLimited: .rateLimited
         case .quotaExceeded: .quotaExceeded
         case .refused: .refused
+        case .queued: .queued
         case .unclear: .unclear
         case .serverFailed, .notSent, .noAnswer, .cancelled: .serverFailed
         case .unreadable: .unreadable

@@ -331,6 +331,25 @@ struct VastMarketplaceTests {
     }
   }
 
+  @Test func `a start is accepted, waits for its GPUs, has nothing to start, or failed`() async throws {
+    for (name, code) in [
+      ("ok", nil), ("start_queued", "start_queued"), ("start_400_missing_billing", "insufficient_credit"),
+      ("manage_404_no_such_instance", "not_found"), ("err_404_bad_key", "provider_unauthorized"),
+      ("err_429_plain_text", "rate_limited"), ("err_502_html", "provider_unavailable"),
+    ] as [(String, String?)] {
+      let vast = try FakeVast.recorded(name)
+      let error = await failure { () async throws(MarketplaceError) in try await vast.marketplace.start(MarketID(1)) }
+      #expect(error?.code == code, "\(name)")
+    }
+  }
+
+  @Test func `a start that was lost may be sent again, since a second one changes nothing`() async throws {
+    let vast = try FakeVast.recorded("ok")
+    try await vast.marketplace.start(MarketID(1))
+    #expect(vast.requests.map(\.mayBeRepeated) == [true])
+    #expect(MarketplaceOperation.start.isRepeatable)
+  }
+
   // MARK: Offers
 
   @Test func `an offer is read with what is needed of it`() async throws {

@@ -38,7 +38,7 @@ extension InstanceReconciler {
     case .rateLimited, .unavailable, .circuitOpen:
       // Surely nothing was made: the same order again after a pause.
       await giveBack(row)
-    case .unknownOutcome, .malformedAnswer, .cancelled, .notFound:
+    case .unknownOutcome, .malformedAnswer, .cancelled, .notFound, .startQueued:
       // It may exist. The row stays `creating`; complete lists will tell by the tag, and settling counts from here.
       _ = await change(row, event: nil) { row, now in row.orderedAt = now }
       signals.instances.raise()

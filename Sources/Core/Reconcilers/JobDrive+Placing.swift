@@ -74,7 +74,7 @@ extension JobDrive {
     switch error {
     case .cancelled:
       return .waits(upTo: context.settings.searchPause)
-    case .unauthorized, .insufficientCredit, .refused, .offerTaken, .createdUnusable, .notFound:
+    case .unauthorized, .insufficientCredit, .refused, .offerTaken, .createdUnusable, .startQueued, .notFound:
       return await giveUp(job, .failed, failure)
     case .rateLimited, .quotaExceeded, .unavailable, .circuitOpen, .unknownOutcome, .malformedAnswer:
       // Nothing is lost by waiting; the job shows why it waits.

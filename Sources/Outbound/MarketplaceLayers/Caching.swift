@@ -99,6 +99,8 @@ package struct Caching: Marketplace {
     try await fresh.readInstance(id)
   }
 
+  package func start(_ id: MarketID) async throws(MarketplaceError) { try await fresh.start(id) }
+
   package func destroy(_ id: MarketID) async throws(MarketplaceError) { try await fresh.destroy(id) }
 
   package func spend() async throws(MarketplaceError) -> MarketSpend { try await fresh.spend() }

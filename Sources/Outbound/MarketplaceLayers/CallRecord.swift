@@ -36,7 +36,7 @@ package final class CallRecord: Sendable {
         state.error = failure.map { Failure(code: $0.code, detail: $0.detail, isRetryable: $0.isTransient) }
       }
     // A clear no is a good answer.
-    case nil, .insufficientCredit, .offerTaken, .createdUnusable, .notFound, .refused:
+    case nil, .insufficientCredit, .offerTaken, .createdUnusable, .startQueued, .notFound, .refused:
       let now = now()
       state.withLock { state in
         state.lastSuccessAt = now

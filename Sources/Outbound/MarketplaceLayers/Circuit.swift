@@ -120,7 +120,7 @@ extension MarketplaceOperation {
   fileprivate var alwaysPasses: Bool {
     switch self {
     case .destroy, .listInstances, .readInstance, .spend: true
-    case .create, .searchOffers, .gpuNames, .account, .registerKey, .registerWebhook, .attachKey: false
+    case .create, .start, .searchOffers, .gpuNames, .account, .registerKey, .registerWebhook, .attachKey: false
     }
   }
 
@@ -128,7 +128,8 @@ extension MarketplaceOperation {
   fileprivate var mayProbe: Bool {
     switch self {
     case .searchOffers, .gpuNames, .account: true
-    case .create, .destroy, .listInstances, .readInstance, .spend, .registerKey, .registerWebhook, .attachKey: false
+    case .create, .start, .destroy, .listInstances, .readInstance, .spend, .registerKey, .registerWebhook, .attachKey:
+      false
     }
   }
 }

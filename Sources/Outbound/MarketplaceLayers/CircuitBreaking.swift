@@ -62,7 +62,8 @@ extension Circuit.Evidence {
   fileprivate init(_ failure: MarketplaceError) {
     switch failure {
     case .unavailable, .unknownOutcome, .malformedAnswer: self = .failed
-    case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .notFound, .refused: self = .reached
+    case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .startQueued, .notFound, .refused:
+      self = .reached
     // Often our own lane speaking, without a call.
     case .rateLimited, .quotaExceeded, .circuitOpen, .cancelled: self = .nothing
     }

@@ -1,7 +1,7 @@
 package import Domain
 
 /// A marketplace around a marketplace that does the same with every call: measure, pace, repeat. A layer says it once, in
-/// `around`, and does not spell out ten methods that all look alike; that is what earns the protocol its place.
+/// `around`, and does not spell out a dozen methods that all look alike; that is what earns the protocol its place.
 ///
 /// They are put together as `ServingStale(Caching(Retrying(CircuitBreaking(RateLimited(Measured(VastMarketplace))))))`:
 /// measuring innermost, so that what is counted is what Vast saw, and waiting for a turn does not look like a slow Vast;
@@ -37,6 +37,10 @@ extension MarketplaceLayer {
 
   package func readInstance(_ id: MarketID) async throws(MarketplaceError) -> MarketInstance? {
     try await around(.readInstance) { () async throws(MarketplaceError) in try await inner.readInstance(id) }
+  }
+
+  package func start(_ id: MarketID) async throws(MarketplaceError) {
+    try await around(.start) { () async throws(MarketplaceError) in try await inner.start(id) }
   }
 
   package func destroy(_ id: MarketID) async throws(MarketplaceError) {

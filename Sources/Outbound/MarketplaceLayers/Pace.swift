@@ -9,7 +9,7 @@ extension MarketplaceOperation {
     case .searchOffers, .readInstance, .attachKey, .account, .spend: .seconds(2)
     // A read and a write of the keys are two endpoints of 1 s each; one registration uses each once. For the GPU names no
     // number is known.
-    case .listInstances, .registerKey, .registerWebhook, .gpuNames: .seconds(1)
+    case .listInstances, .start, .registerKey, .registerWebhook, .gpuNames: .seconds(1)
     }
   }
 

@@ -58,6 +58,11 @@ package struct VastClient: Sendable {
     try await call(.readInstance, "GET", "/api/v0/instances/\(id)/", query: [("owner", "me")])
   }
 
+  func start(_ id: MarketID) async throws(VastError) -> VastReply {
+    try await call(
+      .start, "PUT", "/api/v0/instances/\(id)/", body: Array(#"{"state":"running"}"#.utf8), mayBeRepeated: true)
+  }
+
   func destroy(_ id: MarketID) async throws(VastError) -> VastReply {
     try await call(.destroy, "DELETE", "/api/v0/instances/\(id)/", body: Array("{}".utf8), mayBeRepeated: true)
   }

@@ -14,7 +14,9 @@ package enum VastError: Error, Sendable, Hashable {
   case rateLimited(retryAfter: Duration?)
   case quotaExceeded(retryAfter: Duration?)
   case refused(code: String, detail: String)
-  /// `success: false` without a reason that rules out that something was done; `resources_unavailable` queues a start.
+  /// `resources_unavailable` with status 200: what should run waits for its GPUs, and exists.
+  case queued(detail: String)
+  /// `success: false` without a reason that rules out that something was done.
   case unclear(detail: String)
   /// 5xx and 408.
   case serverFailed(detail: String)
@@ -37,8 +39,9 @@ package enum VastError: Error, Sendable, Hashable {
     case .quotaExceeded(let retryAfter): .quotaExceeded(retryAfter: retryAfter)
     case .refused(let code, let detail): .refused(code: code, detail: detail)
     case .notSent(let detail): .unavailable(detail: detail)
+    case .queued(let detail) where operation == .start: .startQueued(detail: detail)
     // What may have been done once must be looked for when it was a rental, and done again when it was not.
-    case .unclear(let detail):
+    case .queued(let detail), .unclear(let detail):
       operation.isRepeatable ? .refused(code: "unsuccessful", detail: detail) : .unknownOutcome(detail: detail)
     case .serverFailed(let detail), .noAnswer(let detail):
       operation.isRepeatable ? .unavailable(detail: detail) : .unknownOutcome(detail: detail)
@@ -89,7 +92,8 @@ extension VastReply {
     if status == 403, words.code.isEmpty { throw .unauthorized(detail: detail) }
     guard json?.asObject != nil else { throw .unreadable(detail: detail) }
     if words.isAbsence(status: status) { throw .gone(code: words.code, detail: detail) }
-    if isSuccess, words.code.isEmpty || words.code == "resources_unavailable" { throw .unclear(detail: detail) }
+    if isSuccess, words.code == "resources_unavailable" { throw .queued(detail: detail) }
+    if isSuccess, words.code.isEmpty { throw .unclear(detail: detail) }
     throw .refused(code: words.code.isEmpty ? "http_\(status)" : presentable(words.code), detail: detail)
   }
 

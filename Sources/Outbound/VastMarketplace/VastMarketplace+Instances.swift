@@ -66,6 +66,10 @@ extension VastMarketplace {
     return instance
   }
 
+  package func start(_ id: MarketID) async throws(MarketplaceError) {
+    _ = try await translated(.start) { () async throws(VastError) in try await client.start(id).accepted() }
+  }
+
   package func destroy(_ id: MarketID) async throws(MarketplaceError) {
     _ = try await translated(.destroy) { () async throws(VastError) in try await client.destroy(id).accepted() }
   }

@@ -8,7 +8,7 @@ import Testing
 @Suite struct ProblemTests {
   private static let marketErrors: [MarketplaceError] = [
     .unauthorized(detail: "d"), .insufficientCredit(detail: "d"), .offerTaken(offerID: 7),
-    .createdUnusable(id: MarketID(7), reason: "r"), .notFound, .rateLimited(retryAfter: nil),
+    .createdUnusable(id: MarketID(7), reason: "r"), .startQueued(detail: "d"), .notFound, .rateLimited(retryAfter: nil),
     .rateLimited(retryAfter: .milliseconds(1500)), .quotaExceeded(retryAfter: nil), .refused(code: "c", detail: "d"),
     .unavailable(detail: "d"), .unknownOutcome(detail: "d"), .malformedAnswer(detail: "d"), .cancelled,
   ]

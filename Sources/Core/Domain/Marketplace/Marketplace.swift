@@ -17,6 +17,10 @@ package protocol Marketplace: Sendable {
   /// One instance by a direct read; nil when the provider says that it does not exist.
   func readInstance(_ id: MarketID) async throws(MarketplaceError) -> MarketInstance?
 
+  /// Asks for a stopped instance to run again, with the disk that it had. Returning means accepted, not running; where the
+  /// GPUs are taken it is `.startQueued`. Starting what runs changes nothing.
+  func start(_ id: MarketID) async throws(MarketplaceError)
+
   /// Asks for destruction. `.notFound` means that it is gone. Returning means accepted, not gone.
   func destroy(_ id: MarketID) async throws(MarketplaceError)
 

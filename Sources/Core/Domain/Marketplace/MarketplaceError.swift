@@ -8,6 +8,9 @@ package enum MarketplaceError: Error, Sendable, Hashable {
   case offerTaken(offerID: Int64)
   /// The call was refused, but a contract exists and costs money: record it, then destroy it.
   case createdUnusable(id: MarketID, reason: String)
+  /// The start waits until the GPUs are free, perhaps for ever. It may still happen, and cost money, at any time: wait for it,
+  /// or destroy the instance when giving up.
+  case startQueued(detail: String)
   /// No such instance. Success when destroying.
   case notFound
   /// Too soon: wait. Nil when the provider does not say how long.
@@ -30,8 +33,8 @@ package enum MarketplaceError: Error, Sendable, Hashable {
   package var isTransient: Bool {
     switch self {
     case .rateLimited, .unavailable, .circuitOpen, .unknownOutcome, .malformedAnswer: true
-    case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .notFound, .quotaExceeded, .refused,
-      .cancelled:
+    case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .startQueued, .notFound, .quotaExceeded,
+      .refused, .cancelled:
       false
     }
   }
@@ -40,8 +43,8 @@ package enum MarketplaceError: Error, Sendable, Hashable {
   package var isOutage: Bool {
     switch self {
     case .unavailable, .circuitOpen, .unknownOutcome, .malformedAnswer: true
-    case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .notFound, .rateLimited, .quotaExceeded,
-      .refused, .cancelled:
+    case .unauthorized, .insufficientCredit, .offerTaken, .createdUnusable, .startQueued, .notFound, .rateLimited,
+      .quotaExceeded, .refused, .cancelled:
       false
     }
   }
@@ -53,6 +56,7 @@ package enum MarketplaceError: Error, Sendable, Hashable {
     case .insufficientCredit: "insufficient_credit"
     case .offerTaken: "offer_taken"
     case .createdUnusable: "created_unusable"
+    case .startQueued: "start_queued"
     case .notFound: "not_found"
     case .rateLimited: "rate_limited"
     case .quotaExceeded: "search_quota_exceeded"
@@ -73,6 +77,7 @@ package enum MarketplaceError: Error, Sendable, Hashable {
     case .insufficientCredit(let detail): "The Vast.ai account lacks credit (\(detail)). Add credit and try again."
     case .offerTaken(let offerID): "Offer \(offerID) is no longer available."
     case .createdUnusable(let id, let reason): "Instance \(id) was created but cannot run (\(reason))."
+    case .startQueued(let detail): "Vast.ai starts the instance when its GPUs are free (\(detail))."
     case .notFound: "Vast.ai knows no such instance."
     case .rateLimited(let retryAfter):
       "Vast.ai asks for a slower pace" + (retryAfter.map { " (\(Int($0.inSeconds)) s)" } ?? "") + "."

@@ -6,6 +6,7 @@ package enum MarketplaceOperation: String, Sendable, Hashable, CaseIterable {
   case create
   case listInstances = "list_instances"
   case readInstance = "read_instance"
+  case start
   case destroy
   case registerKey = "register_key"
   case attachKey = "attach_key"

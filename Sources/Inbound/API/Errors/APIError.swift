@@ -135,6 +135,7 @@ extension Problem {
     case .insufficientCredit: self.init(409, error.code, detail)
     case .offerTaken: self.init(409, error.code, detail)
     case .createdUnusable: self.init(502, error.code, detail)
+    case .startQueued: self.init(409, error.code, detail)
     case .notFound: self.init(404, "not_found", detail)
     case .rateLimited(let after): self = .retryable(429, error.code, detail, after: Self.seconds(after, else: 5))
     case .quotaExceeded(let after):
