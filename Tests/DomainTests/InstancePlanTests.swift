@@ -210,6 +210,49 @@ import Testing
     #expect(step(running, [crashed], after: .seconds(50)) == .record(crashed, nil, nil))
   }
 
+  @Test(arguments: [true, false])
+  func `what stops under a job is started once more, and not at all when it is unwanted`(isIntended: Bool) throws {
+    let over = seen {
+      $0.actualStatus = "exited"
+      if !isIntended { $0.intendedStatus = "stopped" }
+    }
+    let row = try instance(.orderSent, .created, .booted) { row in
+      row.order.bidPerHour = Money(microdollars: 100_000)
+      row.mayRevive = true
+      row.errorSightings = 1
+    }
+    guard case .record(_, .stopSeen, let failure) = step(row, [over], after: .seconds(50)) else {
+      Issue.record("it must be known as stopped before it is started")
+      return
+    }
+    #expect(failure?.code == (isIntended ? "instance_exited" : "preempted"))
+    let stopped = try instance(.orderSent, .created, .booted, .stopSeen) { $0.mayRevive = true }
+    #expect(step(stopped, nil, after: .seconds(50)) == .start)
+    var unwanted = stopped
+    unwanted.desired = .destroyed
+    #expect(step(unwanted, nil, after: .seconds(50)) == .destroy)
+    var spent = stopped
+    spent.mayRevive = false
+    #expect(step(spent, [over], after: .seconds(50)) == .record(over, nil, nil))
+  }
+
+  @Test func `a start has two minutes, a first boot has five`() throws {
+    let waiting = seen { $0.actualStatus = "exited" }
+    for (events, edit, seconds) in [
+      ([InstanceEvent.orderSent, .created], nil, 300),
+      ([.orderSent, .created, .booted, .stopSeen, .startAsked], start, 120),
+    ] as [([InstanceEvent], Timestamp?, Int)] {
+      var row = try instance { $0.runningAt = edit }
+      for event in events { try row.apply(event) }
+      #expect(step(row, [waiting], after: .seconds(seconds - 1)) == .record(waiting, nil, nil))
+      guard case .fail(_, let failure) = step(row, [waiting], after: .seconds(seconds)) else {
+        Issue.record("it must be given up after \(seconds) s")
+        return
+      }
+      #expect(failure.code == "start_timeout" && failure.detail.contains("\(seconds) s"))
+    }
+  }
+
   @Test(arguments: [InstanceState.loading, .running])
   func `an unwanted instance is destroyed`(state: InstanceState) throws {
     var row = try instance(.orderSent, .created)

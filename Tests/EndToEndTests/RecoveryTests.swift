@@ -27,7 +27,7 @@ import Testing
     #expect(checkpoints.first?.member("attempt") == .integer(1))
     let first = try await rig.machine(of: id)
     try rig.killVastd()
-    try await rig.control("POST", "instances/\(first)/outbid", "{}")
+    try await rig.control("POST", "instances/\(first)/outbid", #"{"tenant": true}"#)
     try await rig.startVastd()
 
     let job = try await rig.ended(id, within: .seconds(120))
@@ -58,7 +58,7 @@ import Testing
     #expect(exclusions.compactMap { $0.text("reason") } == ["preempted"])
   }
 
-  @Test func `a container that ends under its job has a successor, and a job that wants none fails with the reason`()
+  @Test func `a container that ends under its job is started again, and a job that wants none fails with the reason`()
     async throws
   {
     let rig = try await Rig()
@@ -69,7 +69,10 @@ import Testing
       try await rig.wait(for: id, "running")
       try await rig.control("POST", "instances/\(try await rig.machine(of: id))/crash", "{}")
     }
-    #expect(try await rig.ended(wants, within: .seconds(90)).text("state") == "succeeded")
+    let revived = try await rig.ended(wants, within: .seconds(90))
+    #expect(revived.text("state") == "succeeded" && revived.value("attempt") == .integer(2), "\(revived.bodyText)")
+    #expect(try await rig.get("/v1/jobs/\(wants)/logs").bodyText == "second\n")
+    #expect(try await rig.everMade() == 2, "no machine but the two that were there")
     let failed = try await rig.ended(refuses, within: .seconds(90))
     #expect(failed.text("error.code") == "instance_exited", "\(failed.bodyText)")
     #expect(try await rig.alive() == 0)

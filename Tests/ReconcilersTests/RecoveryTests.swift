@@ -6,55 +6,22 @@ import TestSupport
 import Testing
 
 @Suite struct `Recovery of lost work` {
-  /// A running job on the first machine.
-  private func running(
-    _ world: World, _ edit: (inout JobSpecification) -> Void = { _ in }
-  ) async throws -> (job: ID<Job>, market: MarketID) {
-    world.shell.change { shell in
-      shell.endsAs = nil
-      shell.isNewOnEachMachine = true
-    }
-    let id = try await world.submit(edit)
-    _ = try await world.turn {
-      world.bootAll()
-      return try world.job(id).state == .running
-    }
-    let market = try #require(try world.instances(of: id).last?.marketID)
-    return (id, market)
-  }
-
-  private func outbid(_ world: World, _ market: MarketID) {
-    world.market.set(market) { instance in
-      instance.actualStatus = "exited"
-      instance.intendedStatus = "stopped"
-    }
-  }
-
-  private func events(_ world: World) throws -> [RecordedEvent] {
-    try world.store.read { (r) throws(StoreError) in try r.events(after: 0, limit: 1000) }
-  }
-
-  private func runsAgain(_ world: World, _ id: ID<Job>, attempt: Int) async throws -> Bool {
-    try await world.turn(rounds: 1500) {
-      world.bootAll()
-      return try world.job(id).state == .running && world.job(id).attempt == attempt
-    }
-  }
-
   @Test func `an outbid machine has one successor, on another machine, and the old one is destroyed first`()
     async throws
   {
     let world = try World()
-    let (id, market) = try await running(world) { $0.resources.isInterruptible = true }
-    outbid(world, market)
-    #expect(try await runsAgain(world, id, attempt: 2))
+    let (id, market) = try await world.runningJob { $0.resources.isInterruptible = true }
+    world.outbid(market)
+    #expect(try await world.runsAgain(id, attempt: 2))
     let instances = try world.instances(of: id)
     #expect(instances.count == 2)
     #expect(instances[0].state == .destroyed && instances[0].failure?.code == "preempted")
     #expect(instances[0].machineID != instances[1].machineID)
-    let told = try events(world)
+    let told = try world.events()
     let preempted = try #require(told.first { $0.event.type == "instance.preempted" })
-    #expect(preempted.event.data["action"] == "another machine begins anew")
+    #expect(
+      preempted.event.data["action"]
+        == "it is started once more; if that fails, another machine begins anew")
     #expect(preempted.event.data["expected"] == .flag(false))
     let recovered = told.filter { $0.event.type == "instance.recovered" }
     #expect(recovered.map(\.event.subject) == [instances[1].id.rawValue])
@@ -66,8 +33,8 @@ import Testing
 
   @Test func `a machine that comes to nothing on the way does not hide whom the next one replaces`() async throws {
     let world = try World()
-    let (id, market) = try await running(world)
-    world.market.set(market) { $0.actualStatus = "exited" }
+    let (id, market) = try await world.runningJob()
+    world.crash(market)
     // The second machine has no GPU, the third has.
     let gpus = world.shell.snapshot.gpus
     world.shell.change { $0.gpus = "" }
@@ -76,27 +43,27 @@ import Testing
       return try world.job(id).attempts.count == 2 && world.job(id).attempts[1].failure != nil
     }
     world.shell.change { $0.gpus = gpus }
-    #expect(try await runsAgain(world, id, attempt: 3))
+    #expect(try await world.runsAgain(id, attempt: 3))
     let instances = try world.instances(of: id)
-    let recovered = try events(world).filter { $0.event.type == "instance.recovered" }
+    let recovered = try world.events().filter { $0.event.type == "instance.recovered" }
     #expect(recovered.map(\.event.subject) == [instances[2].id.rawValue])
     #expect(recovered.first?.event.data["replaces"] == .text(instances[0].id.rawValue))
   }
 
   @Test func `a job that is not to be recovered fails with what happened`() async throws {
     let world = try World()
-    let (id, market) = try await running(world) { $0.recovers = false }
-    world.market.set(market) { $0.actualStatus = "exited" }
+    let (id, market) = try await world.runningJob { $0.recovers = false }
+    world.crash(market)
     _ = try await world.turn { try world.job(id).state.isFinal }
     #expect(try world.job(id).failure?.code == "instance_exited")
     #expect(try world.instances(of: id).count == 1)
-    let told = try #require(try events(world).first { $0.event.type == "instance.exited" })
+    let told = try #require(try world.events().first { $0.event.type == "instance.exited" })
     #expect(told.event.data["action"] == "the job fails: it is not to be recovered")
   }
 
   @Test func `a machine that is destroyed on purpose is no loss`() async throws {
     let world = try World()
-    let (id, _) = try await running(world)
+    let (id, _) = try await world.runningJob()
     let instance = try #require(try world.instances(of: id).first)
     try await world.store.write { (tx) throws(StoreError) in
       guard var row = try tx.instance(instance.id) else { return }
@@ -106,16 +73,17 @@ import Testing
     _ = try await world.turn { try world.job(id).state.isFinal }
     #expect(try world.job(id).failure?.code == "instance_destroyed")
     #expect(try world.instances(of: id).count == 1)
-    #expect(try !events(world).contains { $0.event.type == "instance.preempted" || $0.event.type == "instance.exited" })
+    #expect(
+      try !world.events().contains { $0.event.type == "instance.preempted" || $0.event.type == "instance.exited" })
   }
 
   @Test func `attempts are bounded, and the last loss fails the job`() async throws {
     let world = try World()
-    let (id, market) = try await running(world) { $0.maximumAttempts = 2 }
-    world.market.set(market) { $0.actualStatus = "exited" }
-    #expect(try await runsAgain(world, id, attempt: 2))
+    let (id, market) = try await world.runningJob { $0.maximumAttempts = 2 }
+    world.crash(market)
+    #expect(try await world.runsAgain(id, attempt: 2))
     let second = try #require(try world.instances(of: id).last?.marketID)
-    world.market.set(second) { $0.actualStatus = "exited" }
+    world.crash(second)
     _ = try await world.turn { try world.job(id).state.isFinal }
     #expect(try world.job(id).state == .failed)
     #expect(try world.job(id).failure?.code == "instance_exited")
@@ -124,10 +92,10 @@ import Testing
 
   @Test func `the second loss waits, and the fourth within an hour waits for the hour`() async throws {
     let world = try World(offers: (1...6).map { .make(id: $0, dollars: 0.4) })
-    var (id, market) = try await running(world) { $0.maximumAttempts = 9 }
+    var (id, market) = try await world.runningJob { $0.maximumAttempts = 9 }
     var waits: [Duration] = []
     for attempt in 2...4 {
-      world.market.set(market) { $0.actualStatus = "exited" }
+      world.crash(market)
       _ = try await world.turn { try world.job(id).attempts.last?.failure != nil }
       let lostAt = world.now
       #expect(
@@ -146,9 +114,9 @@ import Testing
 
   @Test func `a failed machine is left alone by other jobs too, until it is all that is left`() async throws {
     let world = try World(offers: [.make(id: 1, dollars: 0.4), .make(id: 2, dollars: 0.5)])
-    let (id, market) = try await running(world)
-    world.market.set(market) { $0.actualStatus = "exited" }
-    #expect(try await runsAgain(world, id, attempt: 2))
+    let (id, market) = try await world.runningJob()
+    world.crash(market)
+    #expect(try await world.runsAgain(id, attempt: 2))
     let lost = try #require(try world.instances(of: id).first?.machineID)
     let exclusions = try world.store.read { (r) throws(StoreError) in try r.exclusions(at: world.now) }
     #expect(exclusions.map(\.machineID) == [lost])
@@ -161,9 +129,9 @@ import Testing
 
   @Test func `lost work waits a day for a machine that fits, and then fails with the reason`() async throws {
     let world = try World(offers: [.make(id: 1, dollars: 0.4)])
-    let (id, market) = try await running(world)
+    let (id, market) = try await world.runningJob()
     world.market.change { $0.offers = [] }
-    world.market.set(market) { $0.actualStatus = "exited" }
+    world.crash(market)
     _ = try await world.turn { try world.job(id).failure?.code == "no_offers" }
     #expect(try world.job(id).state == .queued)
     world.clock.advance(by: .seconds(23 * 3600))
@@ -176,17 +144,17 @@ import Testing
 
   @Test func `a command that is gone with its machine there begins anew on the same machine, once`() async throws {
     let world = try World()
-    let (id, _) = try await running(world)
+    let (id, _) = try await world.runningJob()
     world.shell.change { $0.command = .vanished }
     _ = try await world.turn { try world.job(id).attempt == 2 }
     #expect(try world.instances(of: id).count == 1)
-    #expect(try await runsAgain(world, id, attempt: 2))
+    #expect(try await world.runsAgain(id, attempt: 2))
     #expect(try world.instances(of: id).count == 1)
     #expect(try world.job(id).attempts.map { $0.failure?.code } == ["command_vanished", nil])
     // A second time the machine is to blame.
     world.shell.change { $0.command = .vanished }
     _ = try await world.turn { try world.job(id).attempts.last?.failure != nil }
-    #expect(try await runsAgain(world, id, attempt: 3))
+    #expect(try await world.runsAgain(id, attempt: 3))
     #expect(try world.instances(of: id).count == 2)
   }
 
@@ -194,7 +162,7 @@ import Testing
     async throws
   {
     let world = try World()
-    let (id, market) = try await running(world) { $0.checkpoint = CheckpointPolicy(interval: .seconds(20)) }
+    let (id, market) = try await world.runningJob { $0.checkpoint = CheckpointPolicy(interval: .seconds(20)) }
     world.shell.change { $0.fileOutput = Archives.good }
     for mark in ["a1", "a2", "a3"] {
       world.shell.change { $0.answers["checkpoint"] = .checkpoint(mark) }
@@ -208,24 +176,24 @@ import Testing
     world.shell.change { $0.answers["checkpoint"] = RemoteResult(exitCode: 76) }
     _ = await world.turn(rounds: 60) { false }
     #expect(try checkpoints(world, id) == kept)
-    #expect(try events(world).filter { $0.event.type == "job.checkpoint" }.count == 3)
+    #expect(try world.events().filter { $0.event.type == "job.checkpoint" }.count == 3)
     let asked = world.shell.snapshot.scripts.filter { $0.hasPrefix("# vastd checkpoint\n") }
     #expect(asked.last?.contains("'a3'") == true, "the known mark is sent")
 
-    outbid(world, market)
-    #expect(try await runsAgain(world, id, attempt: 2))
+    world.outbid(market)
+    #expect(try await world.runsAgain(id, attempt: 2))
     let restores = world.shell.snapshot.scripts.filter { $0.hasPrefix("# vastd restore\n") }
     #expect(restores.count == 1)
     let installs = world.shell.snapshot.scripts.filter { $0.hasPrefix("# vastd install\n") }
     #expect(installs.map { $0.contains("VASTD_RESUME=1") } == [false, true])
     #expect(try world.job(id).attempts.last?.checkpointID == kept[0].id)
-    let recovered = try #require(try events(world).first { $0.event.type == "instance.recovered" })
+    let recovered = try #require(try world.events().first { $0.event.type == "instance.recovered" })
     #expect(recovered.event.data["checkpoint_id"] == .text(kept[0].id.rawValue))
   }
 
   @Test func `a copy that fails or does not hold is told once, and the last good one stays`() async throws {
     let world = try World()
-    let (id, _) = try await running(world) { $0.checkpoint = CheckpointPolicy(interval: .seconds(20)) }
+    let (id, _) = try await world.runningJob { $0.checkpoint = CheckpointPolicy(interval: .seconds(20)) }
     world.shell.change { shell in
       shell.fileOutput = Archives.good
       shell.answers["checkpoint"] = .checkpoint("b1")
@@ -245,12 +213,12 @@ import Testing
     #expect(try checkpoints(world, id) == good)
     #expect(try files(world, id).count == 1, "no half copy is left")
     #expect(try world.job(id).state == .running)
-    #expect(try events(world).filter { $0.event.type == "job.checkpoint_failed" }.count == 1)
+    #expect(try world.events().filter { $0.event.type == "job.checkpoint_failed" }.count == 1)
   }
 
   @Test func `a restart keeps checkpoints and goes on taking them`() async throws {
     let world = try World()
-    let (id, market) = try await running(world) { $0.checkpoint = CheckpointPolicy(interval: .seconds(20)) }
+    let (id, market) = try await world.runningJob { $0.checkpoint = CheckpointPolicy(interval: .seconds(20)) }
     world.shell.change { shell in
       shell.fileOutput = Archives.good
       shell.answers["checkpoint"] = .checkpoint("c1")
@@ -259,8 +227,8 @@ import Testing
     try await world.restart()
     world.shell.change { $0.answers["checkpoint"] = .checkpoint("c2") }
     #expect(try await world.turn { try self.checkpoints(world, id).map(\.mark) == ["c2", "c1"] })
-    outbid(world, market)
-    #expect(try await runsAgain(world, id, attempt: 2))
+    world.outbid(market)
+    #expect(try await world.runsAgain(id, attempt: 2))
     #expect(try world.job(id).attempts.last?.checkpointID == self.checkpoints(world, id).first?.id)
   }
 

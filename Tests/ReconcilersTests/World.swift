@@ -142,7 +142,8 @@ final class World: Sendable {
 
   /// Boots whatever loads at the provider.
   func bootAll() {
-    for (id, instance) in market.snapshot.instances where instance.actualStatus == nil { market.boot(id) }
+    for (id, instance) in market.snapshot.instances
+    where instance.actualStatus == nil || instance.actualStatus == "loading" { market.boot(id) }
   }
 
   struct Missing: Error {}

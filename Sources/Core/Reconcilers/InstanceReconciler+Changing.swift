@@ -96,9 +96,12 @@ extension Instance {
     switch event {
     case .created: events.append(self.event("created", at: now))
     case .booted: events.append(self.event("running", at: now))
+    // A start that came to nothing ends nothing that was not told of before.
+    case .vanished where before.isStartedAgain: break
     case .stopSeen, .vanished: events.append(ending(before: before, job: job, at: now))
     case .goneProven, .cancelled: events.append(self.event("destroyed", at: now))
-    case .orderSent, .offerTaken, .orderReturned, .refused, .neverCreated, .stopAsked, .destroyAsked, nil: break
+    case .orderSent, .offerTaken, .orderReturned, .refused, .neverCreated, .stopAsked, .startAsked, .destroyAsked, nil:
+      break
     }
     return events
   }
@@ -107,9 +110,15 @@ extension Instance {
   private func ending(before: Instance, job: Job?, at now: Timestamp) -> FleetEvent {
     var event = self.event(failure?.code == "preempted" ? "preempted" : "exited", at: now)
     event.data["expected"] = .flag(before.desired != .running)
-    if let job, let failure { event.data["action"] = .text(job.answer(to: failure)) }
+    if let job, let failure {
+      let answer = job.answer(to: failure)
+      event.data["action"] = .text(mayRevive ? "it is started once more; if that fails, \(answer)" : answer)
+    }
     return event
   }
+
+  /// It ran before and was asked to run again.
+  private var isStartedAgain: Bool { state == .loading && runningAt != nil }
 
   /// The line that the ledger needs after a change: money flows from the contract's making to the proof that it is gone,
   /// the GPUs' part only while it runs.

@@ -112,6 +112,9 @@ package final class InstanceReconciler: Reconciler {
         row.failure = failure
         row.desired = .destroyed
       }
+    case .start:
+      calls.start(instance.id) { await self.start(instance) }
+      return nil
     case .confirmAbsence:
       guard let listedAt = observation?.startedAt, isNewProof(listedAt, for: instance.id) else { return nil }
       calls.start(instance.id) { await self.confirmAbsence(of: instance, listedAt: listedAt) }
@@ -138,7 +141,10 @@ package final class InstanceReconciler: Reconciler {
       row.observe(seen, at: now)
       if let failure { row.failure = failure }
       switch event {
-      case .booted: row.runningAt = now
+      case .booted:
+        row.runningAt = now
+        // Whatever it stopped for is over.
+        row.failure = nil
       case .stopSeen, .vanished: row.stoppedAt = now
       default: break
       }

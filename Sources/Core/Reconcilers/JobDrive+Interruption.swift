@@ -8,6 +8,8 @@ enum Interruption: Sendable, Hashable {
   case cancelled
   /// The instance stopped, was lost or failed, on the instance loop's word.
   case machineLost(Failure)
+  /// It stopped and is started once more; whatever ran on it is gone.
+  case machineStopped(Failure)
   case timeUp
   case overBudget
 }
@@ -51,8 +53,11 @@ extension JobDrive {
 
   func interruption(of job: Job) throws(StoreError) -> Interruption? {
     if job.isCancelRequested { return .cancelled }
-    if let lost = try instance(of: job)?.lossForJob { return .machineLost(lost) }
+    let instance = try instance(of: job)
+    if let lost = instance?.lossForJob { return .machineLost(lost) }
     guard job.state == .running else { return nil }
+    // Its command is gone, whatever becomes of the machine.
+    if let instance, instance.isRestarting { return .machineStopped(instance.failure ?? .machineGone) }
     if let end = job.deadline, context.now() >= end { return .timeUp }
     if let budget = job.specification.maximumCost, costNow(of: job) >= budget { return .overBudget }
     return nil
@@ -93,11 +98,18 @@ extension Job {
 }
 
 extension Instance {
+  /// On its way to run once more, after it stopped under its job.
+  var isRestarting: Bool {
+    guard desired == .running else { return false }
+    return state == .stopped ? mayRevive : state == .loading && runningAt != nil
+  }
+
   /// Why it can serve its job no longer; nil while it can or may yet.
   fileprivate var lossForJob: Failure? {
     let reason =
       failure ?? Failure(code: "instance_destroyed", detail: "The instance was destroyed.", isRetryable: true)
     switch state {
+    case .stopped where isRestarting: return nil
     case .requested, .creating, .loading, .running: return desired == .destroyed ? reason : nil
     case .stopping, .stopped, .destroying, .destroyed, .failed, .lost: return reason
     }

@@ -24,11 +24,17 @@ extension JobDrive {
     await finalCheckpoint(job, remote)
     context.recovered("revived")
     return await change(from: .running, on: .revived) { job, now in
-      guard let last = job.attempts.last else { return }
       job.endAttempt(failure, at: now)
-      job.attempt += 1
-      job.attempts.append(
-        .init(number: job.attempt, instanceID: last.instanceID, machineID: last.machineID, startedAt: now))
+      job.beginNextAttempt(at: now)
+    }
+  }
+
+  /// The machine stopped and is asked to run again. The next attempt begins when it does: one that does not costs none.
+  func awaitRestart(_ job: Job, _ failure: Failure) async -> Progress {
+    context.recovered("revived")
+    return await change(from: .running, on: .restarted) { job, now in
+      job.endAttempt(failure, at: now)
+      job.failure = failure
     }
   }
 
@@ -82,5 +88,35 @@ extension StoreTransaction {
     try insert(
       Exclusion(
         id: ID(at: now), machineID: machineID, hostID: hostID, reason: failure.code, jobID: job.id, createdAt: now))
+  }
+}
+
+extension Job {
+  /// Its machine had its turn and is to have another: no attempt is under way meanwhile.
+  var awaitsRestart: Bool { state == .provisioning && attempts.last?.finishedAt != nil }
+
+  /// Whether its machine is worth another turn when it stops: once for each machine, as long as attempts are left.
+  var mayRevive: Bool {
+    specification.recovers && attempt < specification.maximumAttempts
+      && attempts.count { $0.instanceID == instanceID } == 1
+  }
+
+  /// The same machine once more.
+  mutating func beginNextAttempt(at now: Timestamp) {
+    guard let last = attempts.last else { return }
+    attempt += 1
+    failure = nil
+    attempts.append(.init(number: attempt, instanceID: last.instanceID, machineID: last.machineID, startedAt: now))
+  }
+}
+
+extension StoreTransaction {
+  /// Tells the instance loop whether a stop is to be answered by a start.
+  func letRevive(_ id: ID<Instance>?, _ mayRevive: Bool) throws(StoreError) {
+    guard let id, var instance = try instance(id), !instance.state.isFinal, instance.mayRevive != mayRevive else {
+      return
+    }
+    instance.mayRevive = mayRevive
+    _ = try update(&instance)
   }
 }

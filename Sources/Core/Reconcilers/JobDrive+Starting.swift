@@ -8,7 +8,7 @@ extension JobDrive {
     switch try interruption(of: job) {
     case .cancelled: return await giveUp(job, .cancelled, nil)
     case .machineLost(let failure): return await failProvisioning(job, failure)
-    case .timeUp, .overBudget, nil: break
+    case .machineStopped, .timeUp, .overBudget, nil: break
     }
     guard let instance = try instance(of: job), instance.state == .running else { return .waits(upTo: .seconds(30)) }
     let timeout = context.settings.sshTimeout
@@ -27,7 +27,10 @@ extension JobDrive {
           guard let id = job.instanceID, var row = try tx.instance(id) else { return }
           row.sshAddress = address
           _ = try tx.update(&row)
-        })
+        }
+      ) { job, now in
+        if job.awaitsRestart { job.beginNextAttempt(at: now) }
+      }
     case .success(nil):
       return Task.isCancelled ? .waits(upTo: .seconds(1)) : await failAttempt(job, .deafSSH(timeout))
     case .failure: return .moved
@@ -40,6 +43,7 @@ extension JobDrive {
     case "provider_unauthorized", "insufficient_credit", "provider_refused":
       return await giveUp(job, .failed, failure)
     default:
+      if job.awaitsRestart { context.recovered("lost") }
       return await failAttempt(job, failure)
     }
   }
@@ -72,6 +76,7 @@ extension JobDrive {
         from: .starting, on: .launched,
         also: { (tx, job, now) throws(StoreError) in
           if let lost { try tx.append(job.recovery(of: lost, at: now)) }
+          try tx.letRevive(job.instanceID, job.mayRevive)
         }
       ) { job, now in
         job.startedAt = now
@@ -125,7 +130,7 @@ extension JobDrive {
     switch interruption {
     case .cancelled: return await giveUp(job, .cancelled, nil)
     case .machineLost(let failure): return await failAttempt(job, failure)
-    case .timeUp, .overBudget, nil: return .waits(upTo: .seconds(1))
+    case .machineStopped, .timeUp, .overBudget, nil: return .waits(upTo: .seconds(1))
     }
   }
 }
@@ -135,7 +140,7 @@ extension Job {
   fileprivate func recovery(of lost: Attempt, at now: Timestamp) -> FleetEvent {
     var facts: [String: EventFact] = ["attempt": .integer(Int64(attempt))]
     facts.note("label", specification.name)
-    facts.note("replaces", lost.instanceID.rawValue)
+    if lost.instanceID != instanceID { facts.note("replaces", lost.instanceID.rawValue) }
     facts.note("checkpoint_id", attempts.last?.checkpointID?.rawValue)
     return FleetEvent(
       type: "instance.recovered", subject: instanceID?.rawValue ?? id.rawValue, instanceID: instanceID, jobID: id,

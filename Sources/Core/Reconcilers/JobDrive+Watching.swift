@@ -6,7 +6,9 @@ import Store
 extension JobDrive {
   /// running → collecting: follows the log until the command has ended, or its time, its money or its machine has.
   func watch(_ job: Job) async throws(StoreError) -> Progress {
-    guard let instance = try instance(of: job), let remote = RemoteJob(job, on: instance, context: context) else {
+    let instance = try instance(of: job)
+    if let instance, instance.isRestarting { return await awaitRestart(job, instance.failure ?? .machineGone) }
+    guard let instance, let remote = RemoteJob(job, on: instance, context: context) else {
       return await lose(job, nil, .machineGone)
     }
     let followed = await guarded {
@@ -26,6 +28,8 @@ extension JobDrive {
         return await failAttempt(job, failure)
       case .machineLost(let failure):
         return await lose(job, remote, failure)
+      case .machineStopped(let failure):
+        return await awaitRestart(job, failure)
       case .timeUp:
         // It may have ended in time while nobody looked.
         if let ending = await atPresent(remote, job).endingSoFar() { return await ended(job, ending, remote) }

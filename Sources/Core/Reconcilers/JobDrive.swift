@@ -88,6 +88,10 @@ struct JobDrive: Sendable {
           }
         }
         try also(tx, &job, now)
+        // Only a command that runs is worth another start of its machine.
+        if before.state == .running, job.state != .running, event != .restarted {
+          try tx.letRevive(job.instanceID, false)
+        }
         guard job != before else { return JobChange(job: job, before: before, event: nil) }
         guard try tx.update(&job) else { return nil }
         guard job.state != before.state else { return JobChange(job: job, before: before, event: nil) }
@@ -168,7 +172,7 @@ private struct JobChange: Sendable {
 extension Job {
   /// Puts the end of the present machine's turn on record.
   mutating func closeAttempt(_ failure: Failure?, at now: Timestamp) {
-    guard endAttempt(failure, at: now) else { return }
+    guard endAttempt(failure, at: now) || awaitsRestart else { return }
     if let failure, failure.blamesMachine, let machineID = attempts[attempts.count - 1].machineID {
       failedMachines.insert(machineID)
     }

@@ -15,6 +15,7 @@ struct Migration {
         Migration(version: 1, name: "main_job", PackageResources.V0001_main_job_sqlite_sql),
         Migration(version: 2, name: "webhooks", PackageResources.V0002_webhooks_sqlite_sql),
         Migration(version: 3, name: "recovery", PackageResources.V0003_recovery_sqlite_sql),
+        Migration(version: 4, name: "revival", PackageResources.V0004_revival_sqlite_sql),
       ]
     }
   }

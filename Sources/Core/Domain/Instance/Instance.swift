@@ -17,6 +17,8 @@ package struct Instance: Sendable, Hashable, Identified {
   package var tag: InstanceTag
   /// The job that it serves, if any.
   package var jobID: ID<Job>?
+  /// Its job wants it started once more when it stops under the command. A start takes it back: one try for each machine.
+  package var mayRevive = false
 
   package var marketID: MarketID?
   package var machineID: Int64?
@@ -44,7 +46,7 @@ package struct Instance: Sendable, Hashable, Identified {
   package var createdAt: Timestamp
   /// When the order left; the start of the settling time while its outcome is unknown.
   package var orderedAt: Timestamp?
-  /// When its number became known.
+  /// When its number became known, or its last start was asked for.
   package var acceptedAt: Timestamp?
   package var runningAt: Timestamp?
   package var stoppedAt: Timestamp?

@@ -22,6 +22,9 @@ package struct MarketObservation: Sendable {
 package struct InstanceSettings: Sendable {
   /// From the accepted order to running (`VASTD_START_TIMEOUT_S`). Five minutes pull most images; the next machine may have it cached.
   package var startTimeout = Duration.seconds(300)
+  /// From asking a stopped machine to run again to running. It takes half a minute where the GPUs are free; a start that waits
+  /// for them may wait for ever, and another machine is up in a few minutes.
+  package var reviveTimeout = Duration.seconds(120)
   /// How long after the order complete lists must lack a rental of unknown outcome (`VASTD_SETTLE_S`). Creations show up
   /// within seconds; an answer can be a minute late.
   package var settlingTime = Duration.seconds(90)
@@ -70,6 +73,8 @@ package struct InstancePlan: Sendable {
     case record(MarketInstance, InstanceEvent?, Failure?)
     /// It does not come up: put the failure on record and have it destroyed.
     case fail(MarketInstance?, Failure)
+    /// It stopped under its job: ask for it to run again, once.
+    case start
     /// Missing from the list: ask for it by its number.
     case confirmAbsence
     /// Ask for destruction; from a state that is not `destroying`, write that first.
@@ -91,7 +96,8 @@ package struct InstancePlan: Sendable {
     case .creating:
       step = planner.search(observation)
     case .loading, .running, .stopping, .stopped:
-      step = instance.desired == .destroyed ? .destroy : planner.follow(observation)
+      let isToStart = instance.state == .stopped && instance.mayRevive
+      step = instance.desired == .destroyed ? .destroy : isToStart ? .start : planner.follow(observation)
     case .lost:
       step = .destroy
     case .destroying:
@@ -162,8 +168,9 @@ private struct Planner {
 
   private func overdue(seen: MarketInstance?) -> InstancePlan.Step {
     // Unseen it is not given up before this process has had its chance to look: it may have come up while nobody did.
+    let timeout = instance.runningAt == nil ? settings.startTimeout : settings.reviveTimeout
     guard instance.state == .loading, let acceptedAt = instance.acceptedAt,
-      now - (seen == nil ? max(acceptedAt, watchedSince ?? acceptedAt) : acceptedAt) >= settings.startTimeout
+      now - (seen == nil ? max(acceptedAt, watchedSince ?? acceptedAt) : acceptedAt) >= timeout
     else { return seen.map { .record($0, nil, nil) } ?? .wait }
     let status =
       (seen?.statusMessage ?? instance.statusMessage).map { " Last message: \(StatusMessage.display($0))" } ?? ""
@@ -171,7 +178,7 @@ private struct Planner {
       seen,
       Failure(
         code: "start_timeout",
-        detail: "The instance did not run within \(Int(settings.startTimeout.inSeconds)) s.\(status)", isRetryable: true
+        detail: "The instance did not run within \(Int(timeout.inSeconds)) s.\(status)", isRetryable: true
       ))
   }
 
@@ -198,6 +205,7 @@ private struct Planner {
   /// `exited` does not say why. We never stop instances here, so an intended stop is the platform's or a person's.
   private func ended(_ seen: MarketInstance) -> InstancePlan.Step {
     guard instance.state == .running else { return .record(seen, nil, nil) }
+    let isOver: InstanceEvent = instance.mayRevive ? .stopSeen : .vanished
     if seen.intendedStatus == "stopped" {
       guard instance.order.bidPerHour != nil else {
         let failure = Failure(
@@ -205,12 +213,12 @@ private struct Planner {
         return .record(seen, .stopSeen, failure)
       }
       let failure = Failure(code: "preempted", detail: "The interruptible instance was outbid.", isRetryable: true)
-      return .record(seen, .vanished, failure)
+      return .record(seen, isOver, failure)
     }
     // A container that ended by itself; seen twice, since the status flickers on a reboot.
     guard instance.errorSightings >= 1 else { return .record(seen, nil, nil) }
     return .record(
-      seen, .vanished,
+      seen, isOver,
       Failure(code: "instance_exited", detail: "The container ended by itself.", isRetryable: true))
   }
 

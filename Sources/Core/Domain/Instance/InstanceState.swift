@@ -61,6 +61,8 @@ package enum InstanceEvent: String, Sendable, Hashable, CaseIterable {
   case booted
   case stopSeen = "stop_seen"
   case stopAsked = "stop_asked"
+  /// Stopped or ended, and asked to run again with the disk that it had.
+  case startAsked = "start_asked"
   /// Preempted, or proved absent though nobody asked.
   case vanished
   case destroyAsked = "destroy_asked"
@@ -89,6 +91,7 @@ extension InstanceState {
     .init(.stopping, on: .vanished, to: .lost),
     .init(.stopping, on: .destroyAsked, to: .destroying),
     .init(.stopped, on: .booted, to: .running),
+    .init(.stopped, on: .startAsked, to: .loading),
     .init(.stopped, on: .vanished, to: .lost),
     .init(.stopped, on: .destroyAsked, to: .destroying),
     .init(.lost, on: .destroyAsked, to: .destroying),

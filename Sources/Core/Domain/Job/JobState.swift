@@ -32,6 +32,8 @@ package enum JobEvent: String, Sendable, Hashable, CaseIterable {
   case launched
   /// The command is gone and its machine is there: the next attempt begins on it.
   case revived
+  /// Its machine stopped and is asked to run again: the next attempt begins on it, when it does.
+  case restarted
   /// The command ended, or its time is over.
   case ended
   case collected
@@ -57,6 +59,7 @@ extension JobState {
     .init(.starting, on: .attemptFailed, to: .queued),
     .init(.starting, on: .gaveUp, to: .cleaningUp),
     .init(.running, on: .revived, to: .starting),
+    .init(.running, on: .restarted, to: .provisioning),
     .init(.running, on: .ended, to: .collecting),
     .init(.running, on: .attemptFailed, to: .queued),
     .init(.running, on: .gaveUp, to: .cleaningUp),
