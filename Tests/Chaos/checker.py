@@ -16,7 +16,7 @@ NEXT = {
     "queued": {"provisioning", "cleaning_up"},
     "provisioning": {"starting", "queued", "cleaning_up"},
     "starting": {"running", "queued", "cleaning_up"},
-    "running": {"collecting", "queued", "starting", "cleaning_up"},
+    "running": {"collecting", "queued", "starting", "provisioning", "cleaning_up"},
     "collecting": {"cleaning_up"},
     "cleaning_up": FINAL,
 }
@@ -226,7 +226,12 @@ def results(rig, jobs):
             continue
         lines = job.body["name"].partition("lines=")[2]
         log = rig.vastd.call("GET", f"/v1/jobs/{job.id}/logs")[2].decode()
-        if not is_whole(log.split(), int(lines), rig.vastd.job(job.id)["attempt"]):
+        row = rig.vastd.job(job.id)
+        if job.body.get("checkpoint"):
+            with open(rig.runs) as file:
+                begun = [int(line.split()[1]) for line in file if line.split()[0] == job.id]
+            yield from resumed(row, begun, log.splitlines(), int(lines))
+        elif not is_whole(log.split(), int(lines), row["attempt"]):
             yield f"{job.id}: its log is {log[:100]!r}, not {lines} lines"
         status, _, archive = rig.vastd.call("GET", f"/v1/jobs/{job.id}/results")
         with tempfile.NamedTemporaryFile() as file:
@@ -252,10 +257,37 @@ def is_whole(found, lines, attempts):
     return counted == lines and starts <= attempts
 
 
+def resumed(row, begun, found, lines):
+    """No attempt of a training began anew that had a checkpoint, and each counted on from where it began. What a machine wrote
+    last may be lost with it, so nobody can say how far the one before had come."""
+    starts, reached, counted = [], 0, 0
+    for line in found:
+        if line.startswith("from "):
+            starts.append(int(line.split()[1]))
+            counted = starts[-1]
+            continue
+        counted += 1
+        if line != str(counted):
+            yield f"{row['id']}: its log has {line!r} where {counted} is due"
+            return
+        reached = max(reached, counted)
+    if reached != lines:
+        yield f"{row['id']}: its log ends at {reached} of {lines}"
+    if len(starts) > len(begun):
+        yield f"{row['id']}: {len(starts)} commands are in the log of {len(begun)} that began"
+    # The log of an attempt may be lost with its machine.
+    if len(starts) == len(begun):
+        restored = {attempt["number"]: attempt["checkpoint_id"] for attempt in row["attempts"]}
+        for start, number in zip(starts, begun):
+            if restored.get(number) and start == 0:
+                yield f"{row['id']}: attempt {number} began anew, though it had checkpoint {restored[number]}"
+
+
 def successors(rig):
     """A machine that was lost has one successor at the most, and it was lost."""
-    replaced = [json.loads(row["data"])["replaces"] for row in rig.vastd.rows(
-        "SELECT data FROM events WHERE type = 'instance.recovered'")]
+    told = [json.loads(row["data"]) for row in rig.vastd.rows("SELECT data FROM events WHERE type = 'instance.recovered'")]
+    # A machine that was started again replaces none.
+    replaced = [facts["replaces"] for facts in told if "replaces" in facts]
     for identifier in {one for one in replaced if replaced.count(one) > 1}:
         yield f"{identifier} has {replaced.count(identifier)} successors"
 

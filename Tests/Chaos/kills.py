@@ -30,8 +30,6 @@ FAULTS = [
     # speaks of money that does not flow. One who denies money that does, together with an empty list, would be believed.
     (2, {"kind": "list_empty", "count": 8}), (2, {"kind": "spend_fails", "count": 2}), (1, {"kind": "spend_lies", "count": 3}),
 ]
-# What befalls machines while they run, through no fault of theirs.
-LOSSES = ["outbid", "crash"]
 # What befalls machines. A job may fail of it; it may not leave anything behind.
 FATES = ["pull_fails", "runtime_fails", "deaf", "crashes", "goes_offline", "proxy_only"]
 
@@ -47,12 +45,14 @@ class Round:
         self.rig = SharedRig(build, "--visibility", "0.3", "--settle", "0.5")
         self.receiver = receiver.Receiver(seed)
         self.jobs = [self.make(number, seed) for number in range(jobs)]
+        # First, so that it lives through most of the kills.
+        self.jobs.insert(0, work.training(f"s{seed}t", self.rig.runs, steps=25))
         self.waiting = list(self.jobs)
         neighbours = max(1, kills // NEIGHBOUR_EVERY)
         self.neighbours_jobs = [
             work.job(f"s{seed}n{number}", self.rig.runs, lines=5, pause=0.3) for number in range(neighbours)]
         self.neighbours_waiting = list(self.neighbours_jobs)
-        self.open_kills = self.recovery_kills = self.neighbour_kills = self.faults = self.losses = 0
+        self.open_kills = self.recovery_kills = self.neighbour_kills = self.faults = self.losses = self.restored = 0
 
     def make(self, number, seed):
         draw = self.random.random()
@@ -83,6 +83,8 @@ class Round:
     @staticmethod
     def submit_to(vastd, job):
         status, _, body = vastd.call("POST", "/v1/jobs", job.body, {"Idempotency-Key": job.key})
+        if status == 422:
+            raise ValueError(f"{job.key} is refused: {body}")
         if status == 201:
             job.id = json.loads(body)["id"]
         return status == 201
@@ -99,12 +101,20 @@ class Round:
 
     def lose_a_machine(self):
         """Takes one away from under its job."""
+        # The training's only when there is something to go on from, and then before all others.
         found = self.rig.vastd.rows(
-            "SELECT market_id FROM instances WHERE state = 'running' AND desired = 'running' ORDER BY id")
+            "SELECT market_id, price_per_hour, job_id FROM instances AS i WHERE state = 'running' AND desired = 'running' AND (job_id IS "
+            "NOT ? OR EXISTS (SELECT 1 FROM checkpoints AS c WHERE c.job_id = i.job_id AND c.created_at > i.running_at)) "
+            "ORDER BY id", self.jobs[0].id)
         if not found:
             return
-        name = self.random.choice(LOSSES)
-        self.rig.simulator.control("POST", f"instances/{self.random.choice(found)['market_id']}/{name}", {})
+        training = [one for one in found if one["job_id"] == self.jobs[0].id]
+        victim = self.random.choice(training or found)
+        bids = next((job.body["resources"]["interruptible"] for job in self.jobs if job.id == victim["job_id"]), False)
+        # Where whoever won stays, a start of the old machine waits.
+        wins = self.random.random() < 0.5
+        name, body = ("outbid", {"tenant": True, "seconds": 5} if wins else {}) if bids else ("crash", {})
+        self.rig.simulator.control("POST", f"instances/{victim['market_id']}/{name}", body)
         self.losses += 1
 
     @staticmethod
@@ -154,6 +164,8 @@ class Round:
         self.receiver.be_kind()
         self.rest()
         self.deliver()
+        self.restored = vastd.rows(
+            "SELECT COUNT(*) AS number FROM events WHERE type = 'instance.recovered' AND CAST(data AS TEXT) LIKE '%checkpoint_id%'")[0]["number"]
         first, second = self.rig.sides
         return [
             *checker.check(first, self.jobs),
@@ -204,7 +216,7 @@ def play(build, seed, kills, jobs):
 def main(build, seed, kills, workers=1, kills_per_round=30, jobs_per_round=24):
     print(f"kills: seed {seed}, {kills} kills", flush=True)
     started = time.monotonic()
-    done = open_kills = recovery = neighbours = faults = jobs = losses = calls = failures = 0
+    done = open_kills = recovery = neighbours = faults = jobs = losses = restored = calls = failures = 0
     violations = []
     sizes = [min(kills_per_round, kills - first) for first in range(0, kills, kills_per_round)]
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
@@ -219,12 +231,14 @@ def main(build, seed, kills, workers=1, kills_per_round=30, jobs_per_round=24):
             neighbours += this.neighbour_kills
             faults += this.faults
             losses += this.losses
+            restored += this.restored
             calls += this.receiver.calls
             failures += this.receiver.failures
             jobs += len(this.jobs) + len(this.neighbours_jobs)
             print(
                 f"  {done} kills, {open_kills} of them with something under way, {recovery} during recovery; {neighbours} of the "
-                f"neighbour beside; {faults} faults, {losses} machines lost, {jobs} jobs; {calls} webhook calls, {failures} failed; {len(violations)} violations, "
+                f"neighbour beside; {faults} faults, {losses} machines lost, {restored} checkpoints restored, "
+                f"{jobs} jobs; {calls} webhook calls, {failures} failed; {len(violations)} violations, "
                 f"{time.monotonic() - started:.0f} s", flush=True)
     # A run that killed nothing that mattered proves nothing.
     strict = open_kills >= done // 2 and recovery >= done // 10 and faults >= done // 4

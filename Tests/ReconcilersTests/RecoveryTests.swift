@@ -232,6 +232,20 @@ import Testing
     #expect(try world.job(id).attempts.last?.checkpointID == self.checkpoints(world, id).first?.id)
   }
 
+  @Test func `the first checkpoint is due by the command's start, however often vastd is restarted`() async throws {
+    let world = try World()
+    let (id, _) = try await world.runningJob { $0.checkpoint = CheckpointPolicy(interval: .seconds(60)) }
+    world.shell.change { shell in
+      shell.fileOutput = Archives.good
+      shell.answers["checkpoint"] = .checkpoint("d1")
+    }
+    for _ in 0..<4 {
+      _ = await world.turn(rounds: 20) { false }
+      try await world.restart()
+    }
+    #expect(try checkpoints(world, id).map(\.mark) == ["d1"])
+  }
+
   private func checkpoints(_ world: World, _ id: ID<Job>) throws -> [Checkpoint] {
     try world.store.read { (r) throws(StoreError) in try r.checkpoints(ofJob: id) }
   }

@@ -26,12 +26,12 @@ extension JobDrive {
     }
   }
 
-  /// Until it is cancelled. The interval goes on across restarts: it counts from the last copy.
+  /// Until it is cancelled. The interval goes on across restarts: it counts from the last copy, or from the command's start.
   private func keepCheckpoints(of job: Job, on first: RemoteJob, _ policy: CheckpointPolicy) async {
     var hasFailed = false
     var last = latestCheckpoint(of: job)
-    var rest = policy.interval
-    if let last, last.attempt == job.attempt { rest = max(.zero, last.createdAt + policy.interval - context.now()) }
+    let since = last.flatMap { $0.attempt == job.attempt ? $0.createdAt : nil } ?? job.startedAt ?? context.now()
+    var rest = max(.zero, since + policy.interval - context.now())
     while !Task.isCancelled {
       await pause(rest)
       if Task.isCancelled { return }
