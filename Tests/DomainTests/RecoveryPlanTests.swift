@@ -9,6 +9,7 @@ import Testing
       var attempt = Job.Attempt(
         number: number + 1, instanceID: ID(at: now), machineID: Int64(number), startedAt: now - ago - .seconds(60))
       attempt.finishedAt = now - ago
+      attempt.hasLaunched = true
       attempt.failure = Failure(code: code, detail: "")
       return attempt
     }
@@ -36,15 +37,22 @@ import Testing
 
   @Test func `a loss stays open until a command goes on with it, whatever comes to nothing on the way`() {
     var all = attempts([.seconds(60)])
-    all[0].hasLaunched = true
     #expect(all.openLoss?.number == 1)
     all += attempts([.seconds(30)], code: "ssh_timeout")
+    all[1].hasLaunched = false
     #expect(all.openLoss?.number == 1)
     all += attempts([.zero], code: "idle_timeout")
-    all[2].hasLaunched = true
     #expect(all.openLoss == nil)
     all += attempts([.zero], code: "start_timeout")
+    all[3].hasLaunched = false
     #expect(all.openLoss == nil)
+  }
+
+  @Test func `a machine that is lost before its command began took no work with it`() {
+    var all = attempts([.seconds(3), .seconds(2), .seconds(1)], code: "instance_exited")
+    for number in all.indices { all[number].hasLaunched = false }
+    #expect(all.openLoss == nil)
+    #expect(RecoveryPlan(attempts: all, now: now).notBefore == nil)
   }
 
   @Test func `failures of a start do not count: they have their own bound`() {

@@ -158,6 +158,91 @@ import Testing
     #expect(try world.instances(of: id).count == 2)
   }
 
+  @Test(arguments: [RemoteStatus.State.vanished, .ended(exitCode: 137)])
+  func `what the last attempt's command left behind is brought home, when its machine answers`(
+    state: RemoteStatus.State
+  ) async throws {
+    let world = try World()
+    let (id, _) = try await world.runningJob { specification in
+      specification.maximumAttempts = 1
+      specification.checkpoint = CheckpointPolicy(interval: .seconds(3600))
+    }
+    world.shell.change { shell in
+      shell.fileOutput = Archives.good
+      shell.command = state
+    }
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    let job = try world.job(id)
+    #expect(job.state == .failed && job.results != nil)
+    #expect(job.failure?.code == (state == .vanished ? "command_vanished" : "command_killed"))
+    #expect(job.exitCode == (state == .vanished ? nil : 137))
+  }
+
+  @Test func `the machine of a last attempt is kept where the caller asked for that`() async throws {
+    let world = try World()
+    let (id, _) = try await world.runningJob { specification in
+      specification.maximumAttempts = 1
+      specification.onFailure = .keep
+    }
+    world.shell.change { $0.command = .notStarted }
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    #expect(try world.job(id).failure?.code == "workspace_gone")
+    #expect(try world.instances(of: id).map(\.state) == [.running])
+  }
+
+  @Test func `a command that vastd ended is not taken for one that was killed, by the vastd after it either`()
+    async throws
+  {
+    let world = try World()
+    let (id, _) = try await world.runningJob { specification in
+      specification.maximumDuration = .seconds(100)
+      specification.checkpoint = CheckpointPolicy(interval: .seconds(3600))
+    }
+    world.clock.advance(by: .seconds(200))
+    // The one before was killed between the end of the command and its word about it.
+    try await world.restart {
+      world.shell.change { shell in
+        shell.terminations = 1
+        shell.command = .ended(exitCode: 143)
+      }
+    }
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    let job = try world.job(id)
+    #expect(job.attempt == 1 && job.failure?.code == "max_duration_exceeded")
+    #expect(world.shell.snapshot.launches == 1)
+  }
+
+  @Test func `a host that is silent ends a job that is not to be recovered`() async throws {
+    let world = try World()
+    let (id, market) = try await world.runningJob { $0.recovers = false }
+    world.market.set(market) { $0.actualStatus = "offline" }
+    _ = try await world.turn(rounds: 800) { try world.job(id).state.isFinal }
+    #expect(try world.job(id).failure?.code == "host_offline")
+    #expect(try world.instances(of: id).count == 1)
+  }
+
+  @Test func `a damaged copy gives way to the one before it, and copies that nobody names are removed`() async throws {
+    let world = try World()
+    let (id, market) = try await world.runningJob { $0.checkpoint = CheckpointPolicy(interval: .seconds(20)) }
+    world.shell.change { $0.fileOutput = Archives.good }
+    for mark in ["e1", "e2"] {
+      world.shell.change { $0.answers["checkpoint"] = .checkpoint(mark) }
+      #expect(try await world.turn { try self.checkpoints(world, id).first?.mark == mark })
+    }
+    let kept = try checkpoints(world, id)
+    world.shell.change { $0.answers["checkpoint"] = RemoteResult(exitCode: 76) }
+    let path = world.data.checkpointPath(kept[0].id, of: id)
+    #expect(truncate(path, 3) == 0)
+    let half = world.data.checkpointPath(ID(at: world.now), of: id) + ".partial"
+    close(open(half, O_CREAT | O_WRONLY, 0o600))
+    try await world.restart()
+    world.outbid(market)
+    #expect(try await world.runsAgain(id, attempt: 2))
+    #expect(try world.job(id).attempts.last?.checkpointID == kept[1].id)
+    #expect(access(half, F_OK) != 0)
+    #expect(try files(world, id).count == 2)
+  }
+
   @Test func `checkpoints are taken while the command runs, two are kept, and the next attempt begins with the last`()
     async throws
   {

@@ -49,6 +49,38 @@ struct CheckpointTests {
   }
 
   @Test(arguments: MachineKind.present)
+  func `nothing but the folder is taken out of a checkpoint, and the variable names it`(kind: MachineKind) async throws
+  {
+    let bench = try await Bench(kind)
+    let workspace = bench.workspace
+    _ = try await bench.status(workspace.prepare())
+    try await write("step", to: "out/ck/model", on: bench)
+    // As of a machine that wants the next one to find a command ended and inputs replaced.
+    let packed = try await bench.world.run(
+      "cd ~/\(workspace.folder) && echo 0 >.vastd/exit_code && echo '1 1 1' >.vastd/pid && echo forged >input.txt && tar -czf - out .vastd input.txt"
+    )
+    let next = bench.attempt(2)
+    _ = try await bench.status(next.prepare())
+    try await write("mine", to: "input.txt", on: bench)
+    let restored = try await bench.run(next.restore(path: "out/ck/"), input: .bytes(packed.standardOutput))
+    #expect(restored.exitCode == 0, "\(restored.errorText)")
+    #expect(
+      try await bench.world.run("cat ~/\(next.folder)/out/ck/model ~/\(next.folder)/input.txt").outputText == "stepmine"
+    )
+    #expect(try await bench.status(next.status()).state == .notStarted)
+    let command = "echo \"${VASTD_CHECKPOINT_DIR#$HOME/}\""
+    try await bench.run(next.install(environment: [:], setup: nil, command: command, checkpointPath: "out/ck"))
+    _ = try await bench.status(next.launch())
+    let log = try await bench.run(next.follow(from: 0))
+    #expect(String(decoding: log.standardOutput, as: UTF8.self) == "\(next.folder)/out/ck\n")
+    let empty = bench.attempt(3)
+    _ = try await bench.status(empty.prepare())
+    #expect(
+      try await bench.run(empty.restore(path: "elsewhere"), input: .bytes(packed.standardOutput)).exitCode == 75,
+      "an archive without the folder")
+  }
+
+  @Test(arguments: MachineKind.present)
   func `files that change while they are packed make no checkpoint`(kind: MachineKind) async throws {
     let bench = try await Bench(kind)
     try await bench.start(

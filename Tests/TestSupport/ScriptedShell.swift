@@ -135,7 +135,7 @@ package final class ScriptedShell: RemoteShell {
     let end = if case .ended(let code) = state { String(code) } else { "-" }
     let isStarted = state == .notStarted ? 0 : 1
     let text =
-      "vastd-status state=\(state.word) pid=7 code=\(end) prepared=1 inputs=\(isStarted) installed=\(isStarted) setup_failed=0 log=0 idle=0 free=\(free)\n"
+      "vastd-status state=\(state.word) pid=7 code=\(end) prepared=1 inputs=\(isStarted) installed=\(isStarted) setup_failed=0 told=\(snapshot.terminations > 0 ? 1 : 0) log=0 idle=0 free=\(free)\n"
     return Array(text.utf8)
   }
 

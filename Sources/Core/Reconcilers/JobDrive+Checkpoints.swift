@@ -28,6 +28,7 @@ extension JobDrive {
 
   /// Until it is cancelled. The interval goes on across restarts: it counts from the last copy, or from the command's start.
   private func keepCheckpoints(of job: Job, on first: RemoteJob, _ policy: CheckpointPolicy) async {
+    sweepCheckpoints(of: job)
     var hasFailed = false
     var last = latestCheckpoint(of: job)
     let since = last.flatMap { $0.attempt == job.attempt ? $0.createdAt : nil } ?? job.startedAt ?? context.now()
@@ -62,7 +63,28 @@ extension JobDrive {
     }
   }
 
-  func latestCheckpoint(of job: Job) -> Checkpoint? {
+  /// What the next attempt goes on from: the last copy whose bytes are what they were.
+  func checkpointToRestore(of job: Job) async throws(StoreError) -> Checkpoint? {
+    guard job.specification.checkpoint != nil, job.attempt > 1 else { return nil }
+    for checkpoint in try context.store.read({ (r) throws(StoreError) in try r.checkpoints(ofJob: job.id) }) {
+      let path = context.data.checkpointPath(checkpoint.id, of: job.id)
+      if await ResultsFile.isIntact(path: path, sha256: checkpoint.sha256) { return checkpoint }
+      context.logger.error("checkpoint is damaged", metadata: metadata(["checkpoint_id": "\(checkpoint.id)"]))
+    }
+    return nil
+  }
+
+  /// Removes files that no row names: a process that died in between leaves copies behind, and each may be large.
+  func sweepCheckpoints(of job: Job) {
+    do throws(StoreError) {
+      let kept = try context.store.read { (r) throws(StoreError) in try r.checkpoints(ofJob: job.id) }
+      context.data.removeCheckpoints(of: job.id, except: Set(kept.map(\.id)))
+    } catch {
+      context.logger.error("checkpoints cannot be read", metadata: metadata(["error": "\(error)"]))
+    }
+  }
+
+  private func latestCheckpoint(of job: Job) -> Checkpoint? {
     do throws(StoreError) {
       return try context.store.read { (r) throws(StoreError) in try r.checkpoints(ofJob: job.id).first }
     } catch {

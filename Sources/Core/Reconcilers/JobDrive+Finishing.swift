@@ -72,6 +72,7 @@ extension JobDrive {
       }
       context.logger.notice("instance kept after failure", metadata: metadata(["instance_id": "\(instance.id)"]))
     }
+    if job.specification.checkpoint != nil { sweepCheckpoints(of: job) }
     let verifiedAt = instance?.destroyedAt
     return await change(
       from: .cleaningUp, on: outcome.event,

@@ -64,7 +64,7 @@ extension JobDrive {
   }
 
   /// By the ledger up to this moment, also while nothing is heard from the provider.
-  private func costNow(of job: Job) -> Money {
+  func costNow(of job: Job) -> Money {
     let now = context.now()
     do throws(StoreError) {
       return try context.store.read { (r) throws(StoreError) in
@@ -91,7 +91,7 @@ struct InterruptedStep: Error, Sendable, Hashable {
 }
 
 extension Job {
-  fileprivate var deadline: Timestamp? {
+  var deadline: Timestamp? {
     guard let startedAt, let span = specification.maximumDuration else { return nil }
     return startedAt + span
   }

@@ -16,7 +16,9 @@ extension JobDrive {
         if let failure = job.usedUpBudget { return await giveUp(job, .failed, failure) }
         return await rent(best, orElse: offers, query: query, for: job)
       }
-      return try await noOffers(for: job, try await explainNoOffers(queries[queries.count - 1]))
+      let told = job.failure.flatMap { $0.code.hasPrefix("no_offers") ? $0 : nil }
+      let failure = if let told { told } else { try await explainNoOffers(queries[queries.count - 1]) }
+      return try await noOffers(for: job, failure)
     } catch {
       return await searchFailed(job, error)
     }
@@ -46,7 +48,7 @@ extension JobDrive {
   }
 
   /// Nothing fits. While another job has a machine, that may be what would have fitted: then this one waits for it, and shows
-  /// why. A minute between two looks: the day's searches are counted.
+  /// why, once: the day's searches are counted.
   private func noOffers(for job: Job, _ failure: Failure) async throws(MarketplaceError) -> Progress {
     let mayComeBack: Bool
     do throws(StoreError) {
@@ -57,7 +59,7 @@ extension JobDrive {
     }
     guard mayComeBack else { return await giveUp(job, .failed, failure) }
     if job.failure != failure { await change(from: .queued) { job, _ in job.failure = failure } }
-    return .waits(upTo: .seconds(60))
+    return .waits(upTo: job.pauseBetweenLooks(at: context.now()))
   }
 
   private func otherJobHasMachine() throws(StoreError) -> Bool {
@@ -123,6 +125,12 @@ extension JobDrive {
 }
 
 extension Job {
+  /// A minute at first, up to ten when it has looked for hours: what a night did not have a minute will not bring.
+  fileprivate func pauseBetweenLooks(at now: Timestamp) -> Duration {
+    guard let since = phases.last?.startedAt else { return .seconds(60) }
+    return max(.seconds(60), min(.seconds(600), (now - since) / 10))
+  }
+
   /// Work that was begun and lost its machine is not given up because nothing fits at this moment.
   fileprivate func looksOn(at now: Timestamp, despite failure: Failure) -> Bool {
     guard failure.isRetryable, let at = attempts.openLoss?.finishedAt

@@ -9,18 +9,38 @@ extension JobDrive {
     guard job.specification.recovers, failure.isLossOfWork else { return await giveUp(job, .failed, failure) }
     // The old machine goes once its data is safe, or cannot be had.
     if let remote { await finalCheckpoint(job, remote) }
-    let hasNext = job.attempt < job.specification.maximumAttempts
-    context.recovered(hasNext ? "lost" : "gave_up")
+    guard job.attempt < job.specification.maximumAttempts else {
+      context.recovered("gave_up")
+      // Nothing is unwanted here: whether the machine is kept is the caller's word, see `cleanUp`.
+      return await change(
+        from: job.state, on: .gaveUp,
+        also: { (tx, job, now) throws(StoreError) in
+          try tx.exclude(machineOf: job.attempts.last, failure, of: job, at: now)
+        }
+      ) { job, now in
+        job.outcome = .failed
+        job.failure = failure
+        job.closeAttempt(failure, at: now)
+      }
+    }
+    context.recovered("lost")
     return await failAttempt(job, failure)
   }
 
   /// The command is gone and the machine is not: cheaper than another machine is the next attempt on this one. Once for each
-  /// machine: where it happens twice, the machine is to blame.
-  func revive(_ job: Job, _ remote: RemoteJob, _ failure: Failure) async -> Progress {
-    let turns = job.attempts.count { $0.instanceID == job.instanceID }
-    guard job.specification.recovers, turns == 1, job.attempt < job.specification.maximumAttempts else {
-      return await lose(job, remote, failure)
+  /// machine: where it happens twice, the machine is to blame. After the last attempt, what the command left behind is brought home.
+  func revive(_ job: Job, _ remote: RemoteJob, _ failure: Failure, exitCode: Int32? = nil) async -> Progress {
+    guard job.specification.recovers, job.attempt < job.specification.maximumAttempts else {
+      if job.specification.recovers { context.recovered("gave_up") }
+      return await change(from: .running, on: .ended) { job, now in
+        job.exitCode = exitCode
+        job.endedAt = now
+        job.outcome = .failed
+        job.failure = failure
+      }
     }
+    let turns = job.attempts.count { $0.instanceID == job.instanceID }
+    guard turns == 1 else { return await lose(job, remote, failure) }
     await finalCheckpoint(job, remote)
     context.recovered("revived")
     return await change(from: .running, on: .revived) { job, now in
@@ -60,7 +80,7 @@ extension JobDrive {
     query.excludedMachines.formUnion(job.failedMachines)
     let now = context.now()
     let (exclusions, lost) = try context.store.read { (r) throws(StoreError) in
-      let lost = job.attempts.last { $0.failure?.isLossOfWork == true }
+      let lost = job.attempts.last(where: \.lostWork)
       return (
         Exclusions(try r.exclusions(at: now)),
         try lost.flatMap { (attempt) throws(StoreError) in try r.instance(attempt.instanceID)?.gpuName }

@@ -50,7 +50,7 @@ extension JobDrive {
 
   /// starting → running: checks the GPU, sends the inputs, starts the command once. Each step may be repeated.
   func start(_ job: Job) async throws(StoreError) -> Progress {
-    let checkpoint = job.specification.checkpoint == nil || job.attempt < 2 ? nil : latestCheckpoint(of: job)
+    let checkpoint = try await checkpointToRestore(of: job)
     guard let instance = try instance(of: job),
       let remote = RemoteJob(job, on: instance, context: context, restoring: checkpoint)
     else {

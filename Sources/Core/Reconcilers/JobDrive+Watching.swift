@@ -25,22 +25,20 @@ extension JobDrive {
         await atPresent(remote, job).terminate()
         return await giveUp(job, .cancelled, nil)
       case .machineLost(let failure) where failure.code == "host_offline":
-        return await failAttempt(job, failure)
+        // Nobody answers there: no last checkpoint is tried.
+        return await lose(job, nil, failure)
       case .machineLost(let failure):
         return await lose(job, remote, failure)
       case .machineStopped(let failure):
         return await awaitRestart(job, failure)
       case .timeUp:
         // It may have ended in time while nobody looked.
-        if let ending = await atPresent(remote, job).endingSoFar() { return await ended(job, ending, remote) }
-        let bound = Int(job.specification.maximumDuration?.inSeconds ?? 0)
-        return await cutShort(
-          job, remote,
-          Failure(code: "max_duration_exceeded", detail: "The command ran longer than \(bound) s and was ended."))
+        if let ending = await atPresent(remote, job).endingSoFar(), !ending.isOurs {
+          return await ended(job, ending, remote)
+        }
+        return await cutShort(job, remote, job.tooLong)
       case .overBudget:
-        let bound = job.specification.maximumCost?.dollars ?? 0
-        return await cutShort(
-          job, remote, Failure(code: "max_cost_exceeded", detail: "The job reached its bound of $\(bound)."))
+        return await cutShort(job, remote, job.tooCostly)
       case nil:
         return .waits(upTo: .seconds(1))
       }
@@ -71,13 +69,15 @@ extension JobDrive {
 
   private func ended(_ job: Job, _ ending: RemoteJob.Ending, _ remote: RemoteJob) async -> Progress {
     switch ending {
-    case .exited(let code, false) where job.wasKilled(by: code):
+    case .exited(_, _, isOurs: true):
+      return await endedByUs(job, remote)
+    case .exited(let code, false, _) where job.wasKilled(by: code):
       return await revive(
         job, remote,
         Failure(
           code: "command_killed", detail: "The command was killed from outside (exit code \(code)); see the log.",
-          isRetryable: true))
-    case .exited(let code, let setupFailed):
+          isRetryable: true), exitCode: code)
+    case .exited(let code, let setupFailed, _):
       return await change(from: .running, on: .ended) { job, now in
         job.exitCode = code
         job.endedAt = now
@@ -95,23 +95,25 @@ extension JobDrive {
       let failure = Failure(
         code: "command_vanished",
         detail: "The command is gone without an exit code: it was killed, or the machine restarted.", isRetryable: true)
-      if job.specification.recovers { return await revive(job, remote, failure) }
-      return await change(from: .running, on: .ended) { job, now in
-        job.outcome = .failed
-        job.failure = failure
-        job.endedAt = now
-      }
+      return await revive(job, remote, failure)
     case .neverStarted:
       return await lose(job, nil, .workspaceGone)
     case .silent(let span):
-      return await tryElsewhere(
-        job, remote,
-        Failure(
-          code: "idle_timeout", detail: "The command wrote nothing for \(Int(span.inSeconds)) s and was ended.",
-          isRetryable: true))
+      return await tryElsewhere(job, remote, .silent(span))
     case .unreachable(let failure):
       return Task.isCancelled ? .waits(upTo: .seconds(1)) : await lose(job, nil, failure)
     }
+  }
+
+  /// We ended it, and died before that was on record, or could not write it: what it was ended for is found again.
+  private func endedByUs(_ job: Job, _ remote: RemoteJob) async -> Progress {
+    if let deadline = job.deadline, context.now() >= deadline { return await cutShort(job, remote, job.tooLong) }
+    if let bound = job.specification.maximumCost, costNow(of: job) >= bound {
+      return await cutShort(job, remote, job.tooCostly)
+    }
+    if let span = job.specification.idleTimeout { return await tryElsewhere(job, remote, .silent(span)) }
+    return await cutShort(
+      job, remote, Failure(code: "command_ended", detail: "The command was ended by vastd; why is not on record."))
   }
 
   /// Follows through broken connections; only a long silence of SSH ends it.
@@ -164,7 +166,25 @@ extension Job {
   }
 }
 
+extension Job {
+  fileprivate var tooLong: Failure {
+    let bound = Int(specification.maximumDuration?.inSeconds ?? 0)
+    return Failure(code: "max_duration_exceeded", detail: "The command ran longer than \(bound) s and was ended.")
+  }
+
+  fileprivate var tooCostly: Failure {
+    let bound = specification.maximumCost?.dollars ?? 0
+    return Failure(code: "max_cost_exceeded", detail: "The job reached its bound of $\(bound).")
+  }
+}
+
 extension Failure {
+  fileprivate static func silent(_ span: Duration) -> Failure {
+    Failure(
+      code: "idle_timeout", detail: "The command wrote nothing for \(Int(span.inSeconds)) s and was ended.",
+      isRetryable: true)
+  }
+
   static let machineGone = Failure(
     code: "instance_lost", detail: "The machine is gone or cannot be addressed.", isRetryable: true)
 }

@@ -8,13 +8,17 @@ import Locking
 struct RemoteJob: Sendable {
   /// How the command came to its end, or why it cannot be known.
   enum Ending: Sendable, Hashable {
-    case exited(code: Int32, inSetup: Bool)
+    /// - Parameter isOurs: it was told to end, by this vastd or by one before it.
+    case exited(code: Int32, inSetup: Bool, isOurs: Bool)
     /// Failed, or gone, on a disk without room.
     case diskFull
     case vanished
     case neverStarted
     case silent(Duration)
     case unreachable(Failure)
+
+    /// Told to end, so how it ended says nothing of the work.
+    var isOurs: Bool { if case .exited(_, _, true) = self { true } else { false } }
   }
 
   let job: Job
@@ -78,7 +82,7 @@ struct RemoteJob: Sendable {
     do throws(RemoteWorkspace.InvalidInput) {
       return try workspace.install(
         environment: specification.environment.merging(specification.secrets) { $1 }, setup: specification.setup,
-        command: specification.command, resumes: resumes)
+        command: specification.command, checkpointPath: specification.checkpoint?.path, resumes: resumes)
     } catch {
       throw .hopeless(Failure(code: "invalid_specification", detail: "The job cannot be put into a script: \(error)"))
     }
@@ -137,7 +141,8 @@ struct RemoteJob: Sendable {
       guard status.hasFolder else { return .neverStarted }
       switch status.state {
       case .ended(let code):
-        return code != 0 && status.isDiskFull ? .diskFull : .exited(code: code, inSetup: status.hasSetupFailed)
+        if code != 0, status.isDiskFull { return .diskFull }
+        return .exited(code: code, inSetup: status.hasSetupFailed, isOurs: status.isToldToEnd && code != 0)
       case .vanished: return status.isDiskFull ? .diskFull : .vanished
       case .notStarted: return .neverStarted
       case .running:

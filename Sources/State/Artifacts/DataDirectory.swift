@@ -74,6 +74,13 @@ package struct DataDirectory: Sendable {
     "\(path)/jobs/\(job)/checkpoints/\(id).tar.gz"
   }
 
+  /// Removes whatever is in a job's folder of checkpoints and is none of `kept`: halves and copies that nobody names any more.
+  package func removeCheckpoints(of job: ID<Job>, except kept: Set<ID<Checkpoint>>) {
+    let folder = "\(path)/jobs/\(job)/checkpoints"
+    let names = Set(kept.map { "\($0).tar.gz" })
+    for name in FileHandle.names(in: folder) where !names.contains(name) { unlink("\(folder)/\(name)") }
+  }
+
   package func resultsPath(_ id: ID<Job>) -> String { "\(path)/jobs/\(id)/results.tar.gz" }
 
   /// Removes a stored upload, as when its row could not be written. A missing one is fine.
@@ -100,16 +107,7 @@ package struct DataDirectory: Sendable {
   /// Removes the half-received files of a run that was killed, and says how many. Only before requests are
   /// taken, and once the database is open: its lock says that no other daemon works here.
   package func removeLeftovers() -> Int {
-    guard let folder = opendir(temporaryDirectory) else { return 0 }
-    defer { closedir(folder) }
-    var removed = 0
-    while let entry = readdir(folder) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-        tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != ".", name != "..", unlink("\(temporaryDirectory)/\(name)") == 0 { removed += 1 }
-    }
-    return removed
+    FileHandle.names(in: temporaryDirectory).count { unlink("\(temporaryDirectory)/\($0)") == 0 }
   }
 
   /// Throws `storageFull` when another `bytes` would eat into the reserve.

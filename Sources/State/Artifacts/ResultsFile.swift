@@ -42,6 +42,19 @@ package enum ResultsFile {
     try FileHandle.rename(partial, to: final + ".refused")
   }
 
+  /// Whether a file is there with the bytes that it was committed with.
+  package static func isIntact(path: String, sha256: String) async -> Bool {
+    do throws(ArtifactError) {
+      return try await offPool { () throws(ArtifactError) in
+        let file = try FileHandle.open(path, O_RDONLY)
+        defer { file.close() }
+        return try hash(file).sha256 == sha256
+      }
+    } catch {
+      return false
+    }
+  }
+
   private static func hash(_ file: FileHandle) throws(ArtifactError) -> (sha256: String, sizeBytes: Int64) {
     let hash = SHA256()
     var size: Int64 = 0

@@ -17,7 +17,7 @@ package struct RecoveryPlan: Sendable, Hashable {
   package let isLimited: Bool
 
   package init(attempts: [Job.Attempt], now: Timestamp) {
-    let losses = attempts.filter { $0.failure?.isLossOfWork == true }.compactMap(\.finishedAt).sorted()
+    let losses = attempts.filter(\.lostWork).compactMap(\.finishedAt).sorted()
     guard let last = losses.last else {
       notBefore = nil
       isLimited = false
@@ -45,11 +45,16 @@ package struct RecoveryPlan: Sendable, Hashable {
   }
 }
 
+extension Job.Attempt {
+  /// Its command had begun when its machine was lost.
+  package var lostWork: Bool { hasLaunched && failure?.isLossOfWork == true }
+}
+
 extension [Job.Attempt] {
   /// The attempt whose work was lost and that no command has gone on with since, however many machines came to nothing on the way.
   package var openLoss: Job.Attempt? {
     for attempt in reversed() {
-      if attempt.failure?.isLossOfWork == true { return attempt }
+      if attempt.lostWork { return attempt }
       if attempt.hasLaunched { return nil }
     }
     return nil

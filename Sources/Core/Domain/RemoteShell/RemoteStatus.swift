@@ -11,6 +11,8 @@ package struct RemoteStatus: Sendable, Hashable {
   package var state: State
   /// The setup ended with this exit code, and the command never began.
   package var hasSetupFailed: Bool
+  /// Its end was asked for.
+  package var isToldToEnd: Bool
   package var hasFolder: Bool
   package var hasInputs: Bool
   package var isInstalled: Bool
@@ -51,6 +53,8 @@ package struct RemoteStatus: Sendable, Hashable {
       let freeBytes = number("free"), freeBytes >= -1
     else { return nil }
     self.hasSetupFailed = hasSetupFailed
+    // Not said by what was installed before this was asked for.
+    isToldToEnd = flag("told") ?? false
     self.hasFolder = hasFolder
     self.hasInputs = hasInputs
     self.isInstalled = isInstalled

@@ -68,12 +68,14 @@ extension RemoteWorkspace {
   ///   - environment: the caller's, secrets included; they are on the machine in `run.sh` alone, mode 0600, in no
   ///     argument. `VASTD_JOB_ID`, `VASTD_ATTEMPT` and
   ///     `VASTD_CHECKPOINT_DIR` are added and win.
+  ///   - checkpointPath: the folder below the job's that is copied while the command runs: `VASTD_CHECKPOINT_DIR` names it.
   ///   - resumes: a checkpoint was restored: `VASTD_RESUME=1` says so.
   ///   - setup: a script that runs first; when it fails the command does not start.
   ///   - command: a script for bash, or sh where there is none.
   package func install(
-    environment: [String: String], setup: String?, command: String, resumes: Bool = false
+    environment: [String: String], setup: String?, command: String, checkpointPath: String? = nil, resumes: Bool = false
   ) throws(InvalidInput) -> RemoteCommand {
+    let folder = try checkpointFolder(checkpointPath ?? "checkpoints")
     for name in environment.keys where !Self.isEnvironmentName(name) { throw .environmentName(name) }
     for (name, value) in environment where value.utf8.contains(0) { throw .nul(name) }
     if command.utf8.contains(0) { throw .nul("command") }
@@ -81,6 +83,7 @@ extension RemoteWorkspace {
     var script =
       guarded("install") + """
         [ ! -e "$d/pid" ] || exit 0
+        mkdir -p \(folder) || fail \(Refusal.inputOutput.rawValue) 'the folder for checkpoints cannot be made'
         umask 077
         put() { printf '%s\\n' "$2" >"$d/$1.$$" && mv -f "$d/$1.$$" "$d/$1" || fail \(Refusal.inputOutput.rawValue) "cannot write $1"; }
 
@@ -91,7 +94,7 @@ extension RemoteWorkspace {
       script += "rm -f \"$d/setup.sh\"\n"
     }
     script += "put command.sh \(ShellQuoting.quote(command))\n"
-    script += "put run.sh \(ShellQuoting.quote(supervisor(environment, resumes: resumes)))\n"
+    script += "put run.sh \(ShellQuoting.quote(supervisor(environment, folder, resumes: resumes)))\n"
     return RemoteCommand(script: script, timeout: .seconds(60))
   }
 
@@ -100,7 +103,7 @@ extension RemoteWorkspace {
   /// It outlives a TERM to its group to tell the exit code: its handler does nothing, and children get the default back.
   /// The 16 bytes of the exit code are there from the beginning and only overwritten, so a job that fills the disk can
   /// still be seen to end. The environment is set in a subshell: a job's own PATH does not become the supervisor's.
-  private func supervisor(_ environment: [String: String], resumes: Bool) -> String {
+  private func supervisor(_ environment: [String: String], _ checkpointFolder: String, resumes: Bool) -> String {
     var exports = ""
     for (name, value) in environment.sorted(by: { $0.key < $1.key }) {
       exports += "  export \(name)=\(ShellQuoting.quote(value))\n"
@@ -131,7 +134,7 @@ extension RemoteWorkspace {
         cd "$j" || exit 1
         umask 022
       \(Self.imageEnvironment(at: "/proc/1/environ"))\(exports)  export VASTD_JOB_ID=\(jobID.rawValue) VASTD_ATTEMPT=\(attempt)
-        export VASTD_CHECKPOINT_DIR="$j/checkpoints"\(resumes ? " VASTD_RESUME=1" : "")
+        export VASTD_CHECKPOINT_DIR="$j"/\(checkpointFolder)\(resumes ? " VASTD_RESUME=1" : "")
         exec "$shell" "$1"
       )
       [ ! -e "$d/stop" ] || finish 143

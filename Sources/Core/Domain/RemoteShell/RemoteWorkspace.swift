@@ -7,7 +7,7 @@
 /// Layout, below the home that the login finds:
 ///
 ///     ~/vastd/JOB_ID/              the job's own folder: inputs are unpacked here, the command runs here
-///     ~/vastd/JOB_ID/checkpoints/  what VASTD_CHECKPOINT_DIR names
+///     ~/vastd/JOB_ID/checkpoints/  what VASTD_CHECKPOINT_DIR names, unless the job keeps its checkpoints elsewhere in its folder
 ///     ~/vastd/JOB_ID/.vastd/       ours, 0700; kept apart because a job may well bring a run.sh of its own
 ///       attempt                    the number of the attempt that all of this belongs to
 ///       inputs                     there once the inputs are unpacked
@@ -104,11 +104,11 @@ package struct RemoteWorkspace: Sendable, Hashable {
       z=0; t=0; room
       l=$(stat -c '%s %Y' "$d/output.log" 2>/dev/null) && { z=${l% *}; t=$(($(date +%s) - ${l#* })); }
       echo "vastd-status state=$st pid=${p:--} code=${c:--} prepared=$(has attempt) inputs=$(has inputs)" \\
-        "installed=$(has run.sh) setup_failed=$(has setup_failed) log=$z idle=$t free=$f"
+        "installed=$(has run.sh) setup_failed=$(has setup_failed) told=$(has stop) log=$z idle=$t free=$f"
     }
     fail() { echo "$2" >&2; exit "$1"; }
     carriers() {
-      v="VASTD_CHECKPOINT_DIR=$j/checkpoints"
+      v="VASTD_CHECKPOINT_DIR=$j/"
       if grep -V 2>/dev/null | grep -q GNU; then grep -lsF "$v" /proc/[0-9]*/environ; return; fi
       for e in /proc/[0-9]*/environ; do tr '\\000' '\\n' 2>/dev/null <"$e" | grep -qF "$v" && echo "$e"; done
     }
