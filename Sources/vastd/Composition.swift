@@ -191,7 +191,7 @@ extension Configuration {
 
   /// Goes where a caller's address leads: not into our own surroundings unless that is allowed.
   fileprivate var webhookClient: HTTPClient {
-    var client = HTTPClientConfiguration(userAgent: "vastd/\(Build.version)")
+    var client = HTTPClientConfiguration(userAgent: "vastd/\(Build.version)", names: NameResolver())
     if !allowsPrivateWebhooks { client.letsThrough = { PublicAddress.includes($0) } }
     return HTTPClient(configuration: client)
   }

@@ -19,10 +19,12 @@ package final class HTTPClient: Sendable {
   package func send(_ request: HTTPClientRequest) async throws(HTTPClientError) -> HTTPClientResponse {
     if let fault = request.fault { throw .notSent(reason: fault) }
     if Task.isCancelled { throw .cancelled(wasSent: false) }
+    let (request, addresses) = try await addressed(request)
     let id = lastID.wrappingAdd(1, ordering: .relaxed).newValue
     let outcome = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        let transfer = Transfer(id: id, request: request, continuation: continuation)
+        let transfer = Transfer(
+          id: id, request: request, addresses: addresses, continuation: continuation)
         guard post(.start(transfer)) else {
           return transfer.finish(.failure(.notSent(reason: "the client is shut down")))
         }
@@ -37,6 +39,22 @@ package final class HTTPClient: Sendable {
 
   /// Ends every transfer and the thread; later requests fail at once. Returns without waiting for that.
   package func shutdown() { inbox.shutDown() }
+
+  /// Finds where the name leads, where that is ours to find. It takes part of the time that the request has.
+  private func addressed(
+    _ request: HTTPClientRequest
+  ) async throws(HTTPClientError) -> (request: HTTPClientRequest, addresses: HostAddresses?) {
+    guard let names = configuration.names else { return (request, nil) }
+    guard let host = URLHost(request.url) else { throw .notSent(reason: "the URL names no host") }
+    guard !host.isAddress else { return (request, nil) }
+    let start = ContinuousClock.now
+    let addresses = try await names.addresses(of: host.name, within: min(request.timeout, request.connectTimeout))
+    let spent = ContinuousClock.now - start
+    var request = request
+    request.timeout -= spent
+    request.connectTimeout -= spent
+    return (request, HostAddresses(host: host, addresses: addresses))
+  }
 
   private func post(_ command: TransferInbox.Command) -> Bool {
     inbox.post(command) { [configuration, inbox] in

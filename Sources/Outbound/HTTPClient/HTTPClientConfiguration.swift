@@ -9,11 +9,17 @@ package struct HTTPClientConfiguration: Sendable {
   /// resolved, so that a name that changes its mind is caught too. Nil lets every address through.
   package var letsThrough: (@Sendable (_ address: [UInt8]) -> Bool)?
 
+  /// Who looks for names, where the owners of many names are called: one that hangs then delays nobody else. Nil leaves it to
+  /// libcurl, which is good enough for one server.
+  package var names: NameResolver?
+
   package init(
-    userAgent: String, connectionsPerHost: Int = 16, letsThrough: (@Sendable (_ address: [UInt8]) -> Bool)? = nil
+    userAgent: String, connectionsPerHost: Int = 16, letsThrough: (@Sendable (_ address: [UInt8]) -> Bool)? = nil,
+    names: NameResolver? = nil
   ) {
     self.userAgent = userAgent
     self.connectionsPerHost = connectionsPerHost
     self.letsThrough = letsThrough
+    self.names = names
   }
 }

@@ -10,10 +10,13 @@ final class Transfer: @unchecked Sendable {
 
   let id: UInt64
   let request: HTTPClientRequest
+  /// Nil leaves the name to libcurl.
+  let addresses: HostAddresses?
   private let continuation: CheckedContinuation<Outcome, Never>
 
   // The loop's thread only.
   var headerLines: UnsafeMutableRawPointer?
+  var addressLines: UnsafeMutableRawPointer?
   /// Asks `letsThrough` for libcurl, for as long as the transfer lasts; nil where every address is let through.
   private(set) var gate: UnsafeMutablePointer<ccurl_gate>?
   private var letsThrough: (@Sendable ([UInt8]) -> Bool)?
@@ -27,9 +30,12 @@ final class Transfer: @unchecked Sendable {
   /// Bytes of one answer's head: real ones have 2 KB, and a flood of headers ends here.
   private static let headerLimit = 64 << 10
 
-  init(id: UInt64, request: HTTPClientRequest, continuation: CheckedContinuation<Outcome, Never>) {
+  init(
+    id: UInt64, request: HTTPClientRequest, addresses: HostAddresses?, continuation: CheckedContinuation<Outcome, Never>
+  ) {
     self.id = id
     self.request = request
+    self.addresses = addresses
     self.continuation = continuation
   }
 

@@ -68,6 +68,8 @@ final class TransferLoop {
     }
     var settings = ccurl_request()
     settings.headers = transfer.headerLines
+    transfer.addressLines = transfer.addresses.flatMap { ccurl_headers_append(nil, $0.line) }
+    settings.addresses = transfer.addressLines
     settings.timeout_ms = request.timeout.milliseconds
     settings.connect_timeout_ms = request.connectTimeout.milliseconds
     settings.fresh_connection = request.mayBeRepeated ? 0 : 1
@@ -115,6 +117,8 @@ final class TransferLoop {
   private func release(_ easy: UnsafeMutableRawPointer, of transfer: Transfer) {
     ccurl_headers_free(transfer.headerLines)
     transfer.headerLines = nil
+    ccurl_headers_free(transfer.addressLines)
+    transfer.addressLines = nil
     if idleHandles.count < Self.idleHandleLimit { idleHandles.append(easy) } else { ccurl_easy_free(easy) }
   }
 

@@ -1,7 +1,10 @@
 #include "CCurl.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 const int CCURL_OK = CURLE_OK;
@@ -63,6 +66,12 @@ static curl_socket_t open_gated(void *context, curlsocktype purpose, struct curl
   return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
+// Called when libcurl is about to look for a name, which has a thread that all transfers may have to wait for.
+static int refuse_lookup(void *resolver, void *reserved, void *context) {
+  (void)resolver, (void)reserved, (void)context;
+  return 1;
+}
+
 /// Keeps the first failure, so that one check at the end covers every option.
 #define SET(option, value)                                        \
   do {                                                            \
@@ -111,6 +120,13 @@ int ccurl_easy_prepare(void *easy, const ccurl_request *request) {
     SET(CURLOPT_OPENSOCKETDATA, (void *)request->gate);
   }
 
+  if (request->addresses) {
+    SET(CURLOPT_RESOLVE, (struct curl_slist *)request->addresses);
+    // Longer than any transfer: one that waits for a connection still has its addresses then. The next one brings its own.
+    SET(CURLOPT_DNS_CACHE_TIMEOUT, 3600L);
+    SET(CURLOPT_RESOLVER_START_FUNCTION, refuse_lookup);
+  }
+
   SET(CURLOPT_HEADERFUNCTION, request->on_header);
   SET(CURLOPT_HEADERDATA, request->context);
   SET(CURLOPT_WRITEFUNCTION, request->on_body);
@@ -144,6 +160,26 @@ int64_t ccurl_easy_duration_us(void *easy) {
 }
 
 const char *ccurl_error_text(int result) { return curl_easy_strerror((CURLcode)result); }
+
+int ccurl_url_host(const char *text, char *host, size_t size, unsigned *port) {
+  CURLU *url = curl_url();
+  char *name = NULL, *number = NULL;
+  int is_read = url && !curl_url_set(url, CURLUPART_URL, text, 0) && !curl_url_get(url, CURLUPART_HOST, &name, 0) &&
+                !curl_url_get(url, CURLUPART_PORT, &number, CURLU_DEFAULT_PORT) && strlen(name) < size;
+  if (is_read) {
+    strcpy(host, name);
+    *port = (unsigned)strtoul(number, NULL, 10);
+  }
+  curl_free(name);
+  curl_free(number);
+  curl_url_cleanup(url);
+  return is_read;
+}
+
+int ccurl_is_address(const char *host) {
+  struct in_addr address;
+  return host[0] == '[' || inet_pton(AF_INET, host, &address) == 1;
+}
 
 void *ccurl_headers_append(void *list, const char *line) { return curl_slist_append(list, line); }
 void ccurl_headers_free(void *list) { curl_slist_free_all(list); }

@@ -48,6 +48,9 @@ typedef struct {
   size_t body_length;
   long timeout_ms;
   long connect_timeout_ms;
+  /// Where the URL's name leads, as a list of one line `+name:port:address,…`; libcurl then never looks for a name by itself. NULL
+  /// leaves that to libcurl. Must live until the transfer ends.
+  void *addresses;
   /// 1: never an idle connection, whose loss would make libcurl send the request a second time.
   int fresh_connection;
   ccurl_sink on_header;
@@ -68,6 +71,11 @@ long ccurl_easy_status(void *easy);
 long ccurl_easy_bytes_sent(void *easy);
 int64_t ccurl_easy_duration_us(void *easy);
 const char *ccurl_error_text(int result);
+
+/// The host of a URL as libcurl reads it, brackets and all, and its port; 0 when it reads none, or one longer than `size`.
+int ccurl_url_host(const char *url, char *host, size_t size, unsigned *port);
+/// Whether a host is an address and needs no look-up.
+int ccurl_is_address(const char *host);
 
 /// A list grown by one line; NULL when memory is out, and then the list given is still there.
 void *ccurl_headers_append(void *list, const char *line);
