@@ -58,6 +58,7 @@ package struct DataDirectory: Sendable {
   }
 
   package func logPath(_ id: ID<Job>) -> String { "\(path)/jobs/\(id)/output.log" }
+
   /// The folder of a job's checkpoints, made when missing, and durable itself.
   package func checkpointDirectory(_ id: ID<Job>) throws(ArtifactError) -> String {
     let job = try jobDirectory(id)

@@ -36,11 +36,9 @@ extension Failure {
   /// order that came to nothing, and not for what may have been the command's own doing.
   package var warnsOthers: Bool {
     switch code {
-    case "preempted", "host_offline", "instance_exited", "instance_gone", "instance_lost", "start_timeout",
-      "start_failed",
-      "start_refused", "image_pull_failed", "created_unusable", "ssh_timeout", "ssh_lost", "gpu_missing",
-      "machine_unfit",
-      "host_key_changed", "command_vanished":
+    case "preempted", "host_offline", "instance_exited", "instance_gone", "instance_lost", "machine_unfit",
+      "start_timeout", "start_failed", "start_refused", "image_pull_failed", "created_unusable", "command_vanished",
+      "ssh_timeout", "ssh_lost", "host_key_changed", "gpu_missing":
       true
     default: false
     }

@@ -46,14 +46,14 @@ enum WebhookJSON {
 extension Webhook {
   /// Slack's URL is a credential: its host is enough to know it by.
   var shownURL: String {
-    guard format == .slack, let slashes = url.range(ofDoubleSlash: ()) else { return url }
+    guard format == .slack, let slashes = url.startOfAuthority else { return url }
     return url[..<slashes] + url[slashes...].prefix { $0 != "/" && $0 != "?" } + "/…"
   }
 }
 
 extension String {
   /// Where the authority of a URL begins.
-  fileprivate func range(ofDoubleSlash: Void) -> Index? {
+  fileprivate var startOfAuthority: Index? {
     var previous: Character?
     for index in indices {
       if self[index] == "/", previous == "/" { return self.index(after: index) }
