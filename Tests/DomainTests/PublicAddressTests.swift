@@ -49,7 +49,13 @@ import Testing
     ("https://127.0.0.1/", false, true), ("https://localhost/", false, true), ("https://LOCALHOST:1/", false, true),
     ("https://10.1.2.3/", false, true), ("https://169.254.169.254/latest", false, true),
     ("https://2130706433/", false, true), ("https://0x7f.1/", false, true), ("https://017700000001/", false, true),
-    ("https://[::1]/", false, true), ("https://db.internal/", false, true), ("https://8.8.8.8/", true, true),
+    ("https://[::1]/", false, true), ("https://db.internal/", false, true),
+    ("https://localhost./", false, true), ("https://db.internal.:8443/x", false, true),
+    ("https://127.0.0.1./", false, true),
+    ("https://api.default.svc/", false, true), ("https://api.default.svc.cluster.local./", false, true),
+    ("https://svc.example.com./", true, true), ("https://localhos%74/", false, false),
+    ("https://a.example../", false, false),
+    ("https://./", false, false), ("https://8.8.8.8/", true, true),
     ("https://" + String(repeating: "a", count: 2048), false, false),
   ])
   func `what can be a receiver's address, and with private ones allowed`(

@@ -22,15 +22,19 @@ package enum WebhookURL {
     guard let host = host(ofAuthority: authority) else { return "must name a host, with a port from 1 to 65535 if any" }
     guard !allowsPrivate else { return nil }
     let name = host.lowercased()
-    let isLocal =
-      name == "localhost" || name.hasSuffix(".localhost") || name.hasSuffix(".local") || name.hasSuffix(".internal")
-    if isLocal || IPv4Literal.bytes(name).map({ !PublicAddress.includes($0) }) ?? false || name.hasPrefix("[") {
+    if isLocal(name) || IPv4Literal.bytes(name).map({ !PublicAddress.includes($0) }) ?? false || name.hasPrefix("[") {
       return "must not lead to a loopback, private, link-local or otherwise special address"
     }
     return nil
   }
 
-  /// Without its port; nil when either cannot be.
+  /// Names that lead nowhere but into a machine, a network, a cloud or a cluster.
+  private static func isLocal(_ name: String) -> Bool {
+    let words = name.split(separator: ".", omittingEmptySubsequences: false)
+    return words.last.map { ["localhost", "localdomain", "local", "internal", "svc"].contains($0) } ?? false
+  }
+
+  /// Without its port, and without the point that may end a name; nil when there is none or either cannot be.
   private static func host(ofAuthority authority: Substring) -> String? {
     var host = authority
     let end = authority.hasPrefix("[") ? authority.firstIndex(of: "]").map { authority.index(after: $0) } : nil
@@ -38,7 +42,10 @@ package enum WebhookURL {
       guard let port = UInt16(authority[authority.index(after: colon)...]), port > 0 else { return nil }
       host = authority[..<colon]
     }
-    return host.isEmpty || host == "[]" ? nil : String(host)
+    // An encoded name would be read by the one who calls it, and by none of these rules.
+    guard end != nil || !host.utf8.contains(UInt8(ascii: "%")) else { return nil }
+    if host.hasSuffix(".") { host = host.dropLast() }
+    return host.isEmpty || host.hasSuffix(".") || host == "[]" ? nil : String(host)
   }
 }
 
