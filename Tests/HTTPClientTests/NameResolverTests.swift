@@ -14,18 +14,12 @@ private final class NameServer: Sendable {
       asked.withLock { $0.append(name) }
       if name.hasPrefix("good") { return ["127.0.0.1"] }
       if name.hasPrefix("both") { return ["::1", "127.0.0.1"] }
-      while name.hasPrefix("hangs"), !isReleased.withLock({ $0 }) { nap() }
+      while name.hasPrefix("hangs"), !isReleased.withLock({ $0 }) { usleep(5000) }
       return []
     }
   }
 
   func release() { isReleased.withLock { $0 = true } }
-
-  /// On a thread of the resolver's, which is no task and has nobody to wake it.
-  private func nap() {
-    let end = ContinuousClock.now + .milliseconds(5)
-    while ContinuousClock.now < end { sched_yield() }
-  }
 }
 
 @Suite(.timeLimit(.minutes(1))) struct `Names looked up beside the transfers` {
@@ -95,8 +89,7 @@ private final class NameServer: Sendable {
 
   @Test func `threads that are busy for a moment are waited for`() async throws {
     let resolver = NameResolver(threads: 1, patience: .seconds(20)) { _ in
-      let end = ContinuousClock.now + .milliseconds(20)
-      while ContinuousClock.now < end { sched_yield() }
+      usleep(20_000)
       return ["127.0.0.1"]
     }
     let client = client(resolver)

@@ -159,11 +159,3 @@ package final class NameResolver: Sendable {
     return found
   }
 }
-
-extension Clock where Duration == Swift.Duration {
-  /// How much time has passed since this was asked for.
-  fileprivate var stopwatch: @Sendable () -> Duration {
-    let start = now
-    return { start.duration(to: self.now) }
-  }
-}

@@ -117,6 +117,42 @@ import Testing
     await world.close()
   }
 
+  @Test func `a listener whom nothing concerns gets its heartbeat on a busy service as well`() async throws {
+    let clock = ManualClock()
+    let world = try APIWorld(configure: { $0.clock = clock })
+    let all = try await Listener(world)
+    let some = try await Listener(world, "?type=job.failed")
+    for number in 1...6 {
+      await clock.sleepers(1)
+      clock.advance(by: .seconds(5))
+      _ = try await world.record("job.running", about: "a")
+      try await all.wait(for: number)
+    }
+    try await some.wait { $0.components(of: ": heartbeat\n\n") == 2 }
+    #expect(all.text.components(of: ": heartbeat\n\n") == 0)
+    await world.close()
+  }
+
+  @Test func `listeners who come and go while much happens miss nothing`() async throws {
+    let world = try APIWorld()
+    let writing = Task {
+      for number in 0..<1500 { _ = try await world.record("job.running", about: "s\(number % 7)") }
+    }
+    // Each begins with the next event, whichever that is, and must have all that follow.
+    var listeners: [Listener] = []
+    for _ in 0..<20 { listeners.append(try await Listener(world)) }
+    try await writing.value
+    let last = try await world.record("job.failed", about: "end")
+    let kept = try world.store.read { (r) throws(StoreError) in try r.events(after: 0, limit: 2000) }
+      .map(\.event.id.rawValue)
+    for listener in listeners {
+      try await listener.wait { $0.contains(last.rawValue) && $0.hasSuffix("\n\n") }
+      let ids = listener.ids
+      #expect(ids == Array(kept.suffix(ids.count)))
+    }
+    await world.close()
+  }
+
   @Test func `an event that is not kept any more is answered by a reset and by all that are`() async throws {
     let world = try APIWorld()
     let kept = try await world.record("job.queued", about: "s")

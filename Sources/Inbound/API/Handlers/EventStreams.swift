@@ -19,6 +19,10 @@ final class EventStreams: Sendable {
     let filter: EventFilter
     /// The last event that it was sent, or decided to leave out.
     var position: Int64
+    /// When its stream last got anything, by the time that these streams have been there.
+    var heardAt: Duration
+
+    mutating func passed(_ position: Int64) { self.position = max(self.position, position) }
   }
 
   private struct State: Sendable {
@@ -40,12 +44,14 @@ final class EventStreams: Sendable {
 
   private let fleet: Fleet
   private let clock: any Clock<Duration>
+  private let elapsed: @Sendable () -> Duration
   private let logger: Logger
   private let state = Locked(State())
 
   init(fleet: Fleet, clock: any Clock<Duration>, logger: Logger) {
     self.fleet = fleet
     self.clock = clock
+    elapsed = clock.stopwatch
     self.logger = logger
   }
 
@@ -71,7 +77,7 @@ final class EventStreams: Sendable {
       _ = stream.tryWrite(
         Array("event: reset\ndata: {\"detail\":\"The event of Last-Event-ID is not kept any more.\"}\n\n".utf8))
     }
-    let listener = Listener(stream: stream, filter: input.filter, position: position)
+    let listener = Listener(stream: stream, filter: input.filter, position: position, heardAt: elapsed())
     if !join(listener) {
       let task = Task { await catchUp(listener) }
       stream.onClose { task.cancel() }
@@ -108,9 +114,15 @@ final class EventStreams: Sendable {
           } catch {
             return
           }
+          listener.heardAt = elapsed()
         }
         listener.position = events.last?.position ?? listener.position
-        if events.count < Self.pageSize, join(listener) { return }
+        // Who joins has just heard something: those who are there may all have, and be looked at in a quarter of a minute.
+        let mayJoin = events.count < Self.pageSize
+        beat(&listener, after: mayJoin ? .seconds(1) : Self.heartbeatInterval)
+        if mayJoin, join(listener) { return }
+        // A long search for what few want must not keep others from their turn.
+        await Task.yield()
       } catch {
         logger.warning("a stream of events failed", metadata: ["error": "\(error)"])
         return listener.stream.cut()
@@ -125,22 +137,14 @@ final class EventStreams: Sendable {
     while true {
       let seen = fleet.eventNews.count
       let isIdle = offerNew()
+      let rest = beat()
       let goesOn = state.withLock { state in
         state.isRunning = !state.listeners.isEmpty
         return state.isRunning
       }
       guard goesOn else { return }
-      if isIdle {
-        let span = await wait(after: seen)
-        if span { beat() }
-      }
+      if isIdle { await fleet.eventNews.wait(after: seen, upTo: rest, clock: clock) } else { await Task.yield() }
     }
-  }
-
-  /// True when the time for a heartbeat has come, false when there is news.
-  private func wait(after seen: UInt64) async -> Bool {
-    await fleet.eventNews.wait(after: seen, upTo: Self.heartbeatInterval, clock: clock)
-    return fleet.eventNews.count == seen
   }
 
   /// Hands a page of new events to everybody; true when there is no more.
@@ -150,16 +154,23 @@ final class EventStreams: Sendable {
       let events = try fleet.events(after: position, EventFilter(), limit: Self.pageSize)
       guard let last = events.last else { return true }
       let frames = events.map { Self.frame($0, source: fleet.eventSource) }
-      let slow = state.withLock { state -> [ResponseStream] in
-        var slow: [ResponseStream] = []
-        for (number, listener) in state.listeners {
-          if !Self.offer(events, frames, to: listener) { slow.append(listener.stream) }
-          state.listeners[number]?.position = max(listener.position, last.position)
+      // What they are about to be offered counts as offered: who joins meanwhile and has less fetches it from the store.
+      let listeners = state.withLock { state in
+        defer {
+          state.position = last.position
+          for number in state.listeners.keys { state.listeners[number]?.passed(last.position) }
         }
-        state.position = last.position
-        return slow
+        return state.listeners
       }
-      for stream in slow { stream.cut() }
+      var heard: [UInt64] = []
+      for (number, listener) in listeners {
+        switch Self.offer(events, frames, to: listener) {
+        case .none: break
+        case .some(true): heard.append(number)
+        case .some(false): listener.stream.cut()
+        }
+      }
+      note(heard)
       return events.count < Self.pageSize
     } catch {
       logger.warning("events cannot be read", metadata: ["error": "\(error)"])
@@ -167,17 +178,51 @@ final class EventStreams: Sendable {
     }
   }
 
-  private static func offer(_ events: [RecordedEvent], _ frames: [[UInt8]], to listener: Listener) -> Bool {
+  /// Nil when nothing is for this listener, false when it has no room for what is.
+  private static func offer(_ events: [RecordedEvent], _ frames: [[UInt8]], to listener: Listener) -> Bool? {
+    var isHeard: Bool?
     for (event, frame) in zip(events, frames)
     where event.position > listener.position && listener.filter.includes(event.event) {
-      if !listener.stream.tryWrite(frame) { return false }
+      guard listener.stream.tryWrite(frame) else { return false }
+      isHeard = true
     }
-    return true
+    return isHeard
   }
 
-  private func beat() {
-    let streams = state.withLock { $0.listeners.values.map(\.stream) }
-    for stream in streams { _ = stream.tryWrite(Self.heartbeat) }
+  // MARK: Heartbeats
+
+  /// To all who have heard nothing for a while, however much goes by them; how long until the next is due.
+  private func beat() -> Duration {
+    let now = elapsed()
+    let (due, rest) = state.withLock { state in
+      var due: [(number: UInt64, stream: ResponseStream)] = []
+      var rest = Self.heartbeatInterval
+      for (number, listener) in state.listeners {
+        let left = listener.heardAt + Self.heartbeatInterval - now
+        if left > .zero { rest = min(rest, left) } else { due.append((number, listener.stream)) }
+      }
+      return (due, rest)
+    }
+    // One that has no room has more to read than this.
+    for (_, stream) in due { _ = stream.tryWrite(Self.heartbeat) }
+    note(due.map(\.number))
+    return rest
+  }
+
+  /// To one that is being brought up to date.
+  private func beat(_ listener: inout Listener, after silence: Duration) {
+    let now = elapsed()
+    guard now - listener.heardAt >= silence else { return }
+    _ = listener.stream.tryWrite(Self.heartbeat)
+    listener.heardAt = now
+  }
+
+  private func note(_ heard: [UInt64]) {
+    guard !heard.isEmpty else { return }
+    let now = elapsed()
+    state.withLock { state in
+      for number in heard { state.listeners[number]?.heardAt = now }
+    }
   }
 
   /// No `event:` field, so that a browser's `onmessage` gets every type; `data` names it.
