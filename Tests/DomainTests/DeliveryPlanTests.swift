@@ -6,7 +6,7 @@ import Testing
 
   private func plan(
     _ reply: WebhookReply, attempts: Int = 0, firstAttempt: Duration? = nil, failingFor: Duration? = nil,
-    format: WebhookFormat = .cloudevents, jitter: Double = 0
+    format: WebhookFormat = .cloudevents, isAlone: Bool = true, jitter: Double = 0
   ) -> DeliveryPlan.Step {
     var webhook = Webhook(
       id: ID(at: now), url: "https://a.example", format: format, types: EventTypes(), createdAt: now)
@@ -16,7 +16,7 @@ import Testing
       id: ID(at: now), webhookID: webhook.id, number: 1, lane: "a", event: event, createdAt: now)
     delivery.attempts = attempts
     delivery.firstAttemptAt = firstAttempt.map { now - $0 }
-    return DeliveryPlan(for: delivery, to: webhook, after: reply, now: now, jitter: jitter).step
+    return DeliveryPlan(for: delivery, isAlone: isAlone, to: webhook, after: reply, now: now, jitter: jitter).step
   }
 
   @Test(arguments: [200, 201, 204, 299]) func `only 2xx is success`(status: Int) {
@@ -52,7 +52,9 @@ import Testing
 
   @Test func `after five days it ends: the delivery where others arrive, the receiver where none did`() {
     let days = Duration.seconds(5 * 24 * 3600)
-    #expect(plan(.unreachable(reason: ""), attempts: 9, firstAttempt: days, failingFor: .seconds(60)) == .giveUp)
+    #expect(
+      plan(.unreachable(reason: ""), attempts: 9, firstAttempt: days, failingFor: .seconds(60))
+        == .giveUp(reason: "Every attempt at this event has failed for five days."))
     #expect(
       plan(.unreachable(reason: ""), attempts: 9, firstAttempt: days, failingFor: days)
         == .disable(reason: "Every attempt has failed for five days."))
@@ -61,9 +63,44 @@ import Testing
         == .retry(at: now + .seconds(24 * 3600)))
   }
 
-  @Test func `Slack's final words are final`() {
-    #expect(plan(.answered(status: 400, retryAfter: nil), format: .slack) == .giveUp)
-    #expect(plan(.answered(status: 500, retryAfter: nil), format: .slack) == .retry(at: now + .seconds(5)))
+  @Test func `a message that Slack refuses is given up, once it is known which`() {
+    let refused = WebhookReply.answered(status: 400, retryAfter: nil)
+    #expect(plan(refused, format: .slack) == .giveUp(reason: "Slack answered 400: it refuses this message."))
+    #expect(plan(refused, format: .slack, isAlone: false) == .separate)
+  }
+
+  @Test(arguments: [403, 404, 500]) func `what may be put right at Slack is tried again`(status: Int) {
+    #expect(plan(.answered(status: status, retryAfter: nil), format: .slack) == .retry(at: now + .seconds(5)))
+  }
+
+  @Test func `a receiver is called again within a quarter of an hour, or when it asks for it`() {
+    func probe(_ reply: WebhookReply) -> Timestamp {
+      let webhook = Webhook(
+        id: ID(at: now), url: "https://a.example", format: .slack, types: EventTypes(), createdAt: now)
+      let event = FleetEvent(type: "job.failed", subject: "a", at: now)
+      let delivery = Delivery(
+        id: ID(at: now), webhookID: webhook.id, number: 1, lane: "",
+        event: RecordedEvent(position: 1, sequence: 1, event: event), createdAt: now)
+      return DeliveryPlan(for: delivery, isAlone: true, to: webhook, after: reply, now: now, jitter: 0).probeBy
+    }
+    #expect(probe(.unreachable(reason: "")) == now + .seconds(900))
+    #expect(probe(.answered(status: 503, retryAfter: .seconds(60))) == now + .seconds(900))
+    #expect(probe(.answered(status: 503, retryAfter: .seconds(3600))) == now + .seconds(3600))
+  }
+
+  @Test func `who is disabled for failing is owed what comes, and nobody the news of their own failing`() {
+    var webhook = Webhook(
+      id: ID(at: now), url: "https://a.example", format: .cloudevents, types: EventTypes(), createdAt: now)
+    let event = FleetEvent(type: "job.failed", subject: "a", at: now)
+    #expect(webhook.isOwed(event))
+    #expect(!webhook.isOwed(FleetEvent(type: "webhook.delivery_failed", subject: webhook.id.rawValue, at: now)))
+    #expect(webhook.isOwed(FleetEvent(type: "webhook.delivery_failed", subject: "whk_other", at: now)))
+    webhook.isEnabled = false
+    #expect(!webhook.isOwed(event))
+    webhook.disabledReason = "gone"
+    #expect(webhook.isOwed(event))
+    webhook.types = EventTypes(["instance.*"])
+    #expect(!webhook.isOwed(event))
   }
 
   @Test func `a receiver is left alone for longer the longer it fails, and five minutes at most`() {

@@ -31,8 +31,8 @@ final class DeliveryWorld: Sendable {
   var delivery: EventDelivery { loop.withLock { $0! } }
   var now: Timestamp { clock.timestamp }
 
-  /// A new life of the loop over the same store.
-  func begin() {
+  /// A new life of the loop over the same store; `now` when its clock is another.
+  func begin(now: (@Sendable () -> Timestamp)? = nil) {
     let (clock, answer, received, results) = (clock, answer, received, results)
     let new = EventDelivery(
       store: store,
@@ -41,7 +41,7 @@ final class DeliveryWorld: Sendable {
         if case .answered(200..<300, _) = reply { received.withLock { $0.append(message) } }
         return reply
       }, signal: signal, counted: { result in results.withLock { $0.append(result) } }, clock: clock,
-      now: { clock.timestamp }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+      now: now ?? { clock.timestamp }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     loop.withLock { $0 = new }
   }
 
@@ -56,6 +56,18 @@ final class DeliveryWorld: Sendable {
     let made = webhook
     try await store.write { (tx) throws(StoreError) in try tx.insert(made) }
     return made.id
+  }
+
+  /// As its owner would.
+  func enable(_ id: ID<Webhook>) async throws {
+    try await store.write { (tx) throws(StoreError) in
+      guard var webhook = try tx.webhook(id) else { return }
+      webhook.isEnabled = true
+      webhook.disabledReason = nil
+      webhook.failingSince = nil
+      _ = try tx.update(&webhook)
+      try tx.renewDeliveries(of: id)
+    }
   }
 
   func webhook(_ id: ID<Webhook>) throws -> Webhook? {

@@ -124,22 +124,17 @@ import Testing
     #expect(try world.deliveries(of: id, .pending).count == 2)
 
     world.answers { _ in .answered(status: 200, retryAfter: nil) }
-    _ = try await world.store.write { (tx) throws(StoreError) in
-      guard var webhook = try tx.webhook(id) else { return }
-      webhook.isEnabled = true
-      _ = try tx.update(&webhook)
-      try tx.renewDeliveries(of: id)
-    }
+    try await world.enable(id)
     world.begin()
     await world.turn()
     #expect(world.got()["a"] == [1, 2])
   }
 
-  @Test(arguments: [(410, WebhookFormat.cloudevents), (404, .slack), (403, .slack)])
-  func `a receiver that says it is gone is disabled at once`(status: Int, format: WebhookFormat) async throws {
+  @Test(arguments: WebhookFormat.allCases)
+  func `a receiver that says it is gone is disabled at once`(format: WebhookFormat) async throws {
     let world = try DeliveryWorld()
     let id = try await world.addWebhook(format: format)
-    world.answers { _ in .answered(status: status, retryAfter: nil) }
+    world.answers { _ in .answered(status: 410, retryAfter: nil) }
     try await world.record("job.failed", about: "a")
     world.clock.advance(by: .seconds(1))
     await world.turn()
@@ -222,5 +217,145 @@ import Testing
     await world.turn()
     #expect(try world.deliveries(of: id).isEmpty)
     #expect(try world.store.read { (r) throws(StoreError) in try r.events(after: 0, limit: 10).count } == 1)
+  }
+
+  // MARK: Outages
+
+  @Test(arguments: WebhookFormat.allCases)
+  func `a receiver that comes back after a long night learns of it within a quarter of an hour`(format: WebhookFormat)
+    async throws
+  {
+    let world = try DeliveryWorld()
+    let id = try await world.addWebhook(format: format)
+    world.answers { [down] _ in down }
+    try await world.record("job.failed", about: "a")
+    // Long after the delays have grown to hours.
+    await world.live(for: .seconds(30 * 3600), step: .seconds(60))
+    try await world.record("job.succeeded", about: "a")
+    world.answers { _ in .answered(status: 200, retryAfter: nil) }
+    await world.live(for: .seconds(16 * 60), step: .seconds(60))
+    #expect(world.got()["a"] == [1, 2])
+    #expect(try world.deliveries(of: id, .pending).isEmpty)
+  }
+
+  @Test func `a receiver that asks for hours is left alone for hours`() async throws {
+    let world = try DeliveryWorld()
+    _ = try await world.addWebhook()
+    let calls = Locked(0)
+    world.answers { _ in
+      calls.withLock { $0 += 1 }
+      return .answered(status: 503, retryAfter: .seconds(7200))
+    }
+    try await world.record("job.failed", about: "a")
+    await world.live(for: .seconds(7000), step: .seconds(60))
+    #expect(calls.withLock { $0 } == 1)
+  }
+
+  @Test func `what is recorded while a receiver is disabled for its failing waits for it`() async throws {
+    let world = try DeliveryWorld()
+    let id = try await world.addWebhook()
+    world.answers { _ in .answered(status: 410, retryAfter: nil) }
+    try await world.record("job.queued", about: "a")
+    await world.turn()
+    try await world.record("job.failed", about: "a")
+    await world.turn()
+    #expect(try world.webhook(id)?.isEnabled == false)
+    world.answers { _ in .answered(status: 200, retryAfter: nil) }
+    try await world.enable(id)
+    await world.turn()
+    #expect(world.got() == ["a": [1, 2]], "and not that it was disabled")
+  }
+
+  @Test func `what a former address answers is nothing against the new one`() async throws {
+    let world = try DeliveryWorld()
+    let id = try await world.addWebhook()
+    let store = world.store
+    world.answers { message in
+      guard message.webhook.url != "https://new.example" else { return .answered(status: 200, retryAfter: nil) }
+      _ = try? await store.write { (tx) throws(StoreError) in
+        guard var webhook = try tx.webhook(id) else { return }
+        webhook.url = "https://new.example"
+        _ = try tx.update(&webhook)
+      }
+      return .answered(status: 410, retryAfter: nil)
+    }
+    try await world.record("job.failed", about: "a")
+    await world.turn()
+    #expect(try world.webhook(id)?.isEnabled == true)
+    #expect(world.got("https://new.example") == ["a": [1]])
+  }
+
+  // MARK: What is refused
+
+  @Test func `of a burst that Slack refuses only the event that it cannot take is given up`() async throws {
+    let world = try DeliveryWorld()
+    let id = try await world.addWebhook(format: .slack)
+    world.answers { message in
+      .answered(status: message.events.contains { $0.event.subject == "s2" } ? 400 : 200, retryAfter: nil)
+    }
+    for number in 0..<5 { try await world.record("job.failed", about: "s\(number)") }
+    await world.live(for: .seconds(20), step: .seconds(1))
+    #expect(try world.deliveries(of: id, .failed).map(\.event.event.subject) == ["s2"])
+    #expect(world.got().keys.sorted() == ["s0", "s1", "s3", "s4"])
+    #expect(world.results.withLock { $0.filter { $0 == "retried" }.count } == 1)
+    #expect(try world.webhook(id)?.failingSince == nil)
+  }
+
+  @Test func `a delivery that is given up is an event for the others`() async throws {
+    let world = try DeliveryWorld()
+    let id = try await world.addWebhook()
+    _ = try await world.addWebhook("https://other.example", types: ["webhook.*"])
+    world.answers { message in
+      .answered(status: message.events[0].event.type == "job.failed" ? 422 : 200, retryAfter: nil)
+    }
+    try await world.record("job.failed", about: "a")
+    for _ in 0..<13 {
+      await world.live(for: .seconds(12 * 3600), step: .seconds(3600))
+      try await world.record("job.running", about: "b")
+    }
+    let told = world.received.withLock { $0.flatMap(\.events) }.map(\.event).filter { $0.type.hasPrefix("webhook.") }
+    let failed = try #require(try world.deliveries(of: id, .failed).first)
+    #expect(told.map(\.type) == ["webhook.delivery_failed"])
+    #expect(told.first?.subject == id.rawValue)
+    #expect(told.first?.data["webhook_id"] == .text(id.rawValue))
+    #expect(told.first?.data["event_id"] == .text(failed.event.event.id.rawValue))
+    #expect(told.first?.data["detail"] == .text("Every attempt at this event has failed for five days."))
+    #expect(world.got()[id.rawValue] == nil, "it is not told of its own")
+  }
+
+  @Test func `receivers that refuse the news of each other's failing do not go on about it`() async throws {
+    let world = try DeliveryWorld()
+    _ = try await world.addWebhook(format: .slack, types: ["*"])
+    _ = try await world.addWebhook("https://other.example", format: .slack, types: ["*"])
+    world.answers { _ in .answered(status: 400, retryAfter: nil) }
+    try await world.record("job.failed", about: "a")
+    await world.live(for: .seconds(600), step: .seconds(1))
+    let events = try world.store.read { (r) throws(StoreError) in try r.events(after: 0, limit: 100) }
+    #expect(events.map(\.event.type) == ["job.failed", "webhook.delivery_failed", "webhook.delivery_failed"])
+  }
+
+  @Test func `what was due when it was looked at, and is put off by its turn, is not sent`() async throws {
+    let world = try DeliveryWorld()
+    _ = try await world.addWebhook()
+    let calls = Locked(0)
+    world.answers { [down] _ in
+      calls.withLock { $0 += 1 }
+      return down
+    }
+    try await world.record("job.failed", about: "a")
+    await world.turn()
+    // A look that is five seconds ahead of the call stands for one that saw what the call before has put off since.
+    let looks = Locked(0)
+    let clock = world.clock
+    world.begin(now: {
+      clock.timestamp
+        + (looks.withLock { looks in
+          looks += 1
+          return looks
+        } == 1 ? .seconds(10) : .zero)
+    })
+    _ = await world.delivery.activate()
+    await eventually { world.delivery.callsUnderWay == 0 }
+    #expect(calls.withLock { $0 } == 1)
   }
 }

@@ -101,6 +101,9 @@ struct SlackLine {
     case "webhook.disabled":
       (icon, title) = (":mute:", "Webhook \(facts.text("webhook_id") ?? "") is disabled")
       add(facts.text("detail"))
+    case "webhook.delivery_failed":
+      (icon, title) = (":warning:", "An event for webhook \(facts.text("webhook_id") ?? "") was given up")
+      add(facts.text("detail"))
     case "webhook.test":
       (icon, title) = (":wave:", "vastd can reach this channel")
     default:

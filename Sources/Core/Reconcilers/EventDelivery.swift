@@ -169,15 +169,18 @@ package final class EventDelivery: Reconciler {
     do throws(StoreError) {
       guard let webhook = try store.read({ (r) throws(StoreError) in try r.webhook(due.webhookID) }), webhook.isEnabled
       else { return }
-      let batch = try store.read { (r) throws(StoreError) in
+      let waiting = try store.read { (r) throws(StoreError) in
         try r.waitingDeliveries(of: webhook.id, lane: due.lane, limit: webhook.format.eventsPerMessage)
       }
-      // Somebody may have ended it meanwhile: a replay, a deletion.
-      guard let head = batch.first, head.id == due.id else { return }
+      // Between the look and the turn another call may have ended it, or put it off.
+      guard let head = waiting.first, head.id == due.id, let moment = head.nextAttemptAt, moment <= now() else {
+        return
+      }
+      let batch = head.goesAlone ? [head] : Array(waiting.prefix { !$0.goesAlone })
       let reply = await send(WebhookMessage(webhook: webhook, events: batch.map(\.event), attemptedAt: now()))
       // Broken off by our own end: it was no attempt of the receiver's to refuse.
       if Task.isCancelled, reply.isNoAnswer { return }
-      try await settle(batch, reply)
+      try await settle(batch, of: webhook, reply)
     } catch {
       logger.error("a delivery cannot be settled", metadata: metadata(due, ["error": "\(error)"]))
       await pauseAfterFault()
@@ -190,12 +193,15 @@ package final class EventDelivery: Reconciler {
     do { try await clock.pause(for: .seconds(15)) } catch { return }
   }
 
-  private func settle(_ batch: [Delivery], _ reply: WebhookReply) async throws(StoreError) {
+  private func settle(_ batch: [Delivery], of called: Webhook, _ reply: WebhookReply) async throws(StoreError) {
     let now = now()
     let jitter = Chance.fraction
     let settled = try await store.write { (tx) throws(StoreError) -> Settlement? in
       guard let head = batch.first, var webhook = try tx.webhook(head.webhookID) else { return nil }
-      let plan = DeliveryPlan(for: head, to: webhook, after: reply, now: now, jitter: jitter)
+      let plan = DeliveryPlan(
+        for: head, isAlone: batch.count == 1, to: webhook, after: reply, now: now, jitter: jitter)
+      // What a former address says is nothing against the new one, where all of it is due already.
+      guard plan.step == .done || (webhook.url, webhook.secret) == (called.url, called.secret) else { return nil }
       return try tx.settle(batch, by: plan, &webhook, at: now)
     }
     guard let settled, let head = batch.first else { return }
@@ -221,7 +227,7 @@ package final class EventDelivery: Reconciler {
     let result =
       switch step {
       case .done: "delivered"
-      case .retry: "retried"
+      case .retry, .separate: "retried"
       case .giveUp: "failed"
       case .disable: "disabled"
       }
@@ -251,16 +257,27 @@ extension StoreTransaction {
     guard let lane = batch.first?.lane else { return nil }
     // Only the first of a batch is retried: the others wait behind it.
     let touched = plan.step == .done ? batch : Array(batch.prefix(1))
-    for delivery in touched { _ = try update(delivery.after(plan, at: now)) }
-    try advance(lane: lane, of: webhook, at: now + (plan.step == .done ? webhook.format.gathering : .zero))
+    for delivery in touched { _ = try update(delivery.after(plan, of: webhook.format, at: now)) }
+    if plan.step == .separate {
+      for var other in batch.dropFirst() {
+        other.lastStatus = plan.status
+        _ = try update(other)
+      }
+    }
+    try advance(lane: lane, of: webhook.id, at: now + (plan.step == .done ? webhook.format.gathering : .zero))
+    if case .retry = plan.step { try probe(webhook.id, by: plan.probeBy) }
     let wasFailing = webhook.failingSince != nil
     var event: FleetEvent?
     switch plan.step {
     case .done:
       webhook.failingSince = nil
       if wasFailing { try hastenDeliveries(of: webhook.id, notTriedSince: now - EventDelivery.hasteGap) }
-    case .retry, .giveUp:
+    case .separate: break
+    case .retry:
       webhook.failingSince = webhook.failingSince ?? now
+    case .giveUp(let reason):
+      webhook.failingSince = webhook.failingSince ?? now
+      event = batch.first?.failed(reason, at: now)
     case .disable(let reason):
       guard webhook.isEnabled else { break }
       webhook.isEnabled = false
@@ -271,14 +288,24 @@ extension StoreTransaction {
         data: ["webhook_id": .text(webhook.id.rawValue), "detail": .text(reason)])
     }
     if wasFailing || plan.step != .done { _ = try update(&webhook) }
-    // After the receiver is disabled: it is not told of that itself.
     if let event { try append(event) }
     return Settlement(plan: plan, event: event)
   }
 }
 
 extension Delivery {
-  fileprivate func after(_ plan: DeliveryPlan, at now: Timestamp) -> Delivery {
+  /// The event that tells of its end; none where it told of another's, or receivers could go on for ever about each other.
+  fileprivate func failed(_ reason: String, at now: Timestamp) -> FleetEvent? {
+    let type = "webhook.delivery_failed"
+    guard event.event.type != type else { return nil }
+    return FleetEvent(
+      type: type, subject: webhookID.rawValue, at: now,
+      data: [
+        "webhook_id": .text(webhookID.rawValue), "event_id": .text(event.event.id.rawValue), "detail": .text(reason),
+      ])
+  }
+
+  fileprivate func after(_ plan: DeliveryPlan, of format: WebhookFormat, at now: Timestamp) -> Delivery {
     var delivery = self
     delivery.attempts += 1
     delivery.firstAttemptAt = firstAttemptAt ?? now
@@ -290,6 +317,7 @@ extension Delivery {
     case .done: delivery.state = .delivered
     case .giveUp: delivery.state = .failed
     case .retry(let moment): delivery.nextAttemptAt = moment
+    case .separate: delivery.nextAttemptAt = now + format.gathering
     // It waits for the receiver to be enabled again.
     case .disable: delivery.nextAttemptAt = now
     }

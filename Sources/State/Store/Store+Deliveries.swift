@@ -28,7 +28,7 @@ extension StoreReader {
       """, [.text(id.rawValue), .text(lane), .integer(Int64(limit))], decodeDelivery)
   }
 
-  /// When the next attempt to any receiver that is enabled is due; nil when none is.
+  /// When the next attempt to a receiver is due; nil when nothing waits for it.
   package func nextDelivery(of id: ID<Webhook>) throws(StoreError) -> Timestamp? {
     try connection.first(
       """
@@ -97,13 +97,45 @@ extension StoreTransaction {
   }
 
   /// Makes the first of a lane due, once what was before it is over.
-  package func advance(lane: String, of webhook: Webhook, at moment: Timestamp) throws(StoreError) {
+  package func advance(lane: String, of id: ID<Webhook>, at moment: Timestamp) throws(StoreError) {
     try connection.run(
       """
       UPDATE deliveries SET next_attempt_at = $3
       WHERE next_attempt_at IS NULL AND number = (
         SELECT number FROM deliveries WHERE webhook_id = $1 AND lane = $2 AND state = 'pending' ORDER BY number LIMIT 1)
-      """, [.text(webhook.id.rawValue), .text(lane), .moment(moment)])
+      """, [.text(id.rawValue), .text(lane), .moment(moment)])
+  }
+
+  /// Has the oldest that waits for a receiver tried by `moment`, where nothing else is due by then.
+  package func probe(_ id: ID<Webhook>, by moment: Timestamp) throws(StoreError) {
+    try connection.run(
+      """
+      UPDATE deliveries SET next_attempt_at = $2
+      WHERE number = (
+        SELECT number FROM deliveries WHERE webhook_id = $1 AND next_attempt_at IS NOT NULL ORDER BY number LIMIT 1)
+      AND NOT EXISTS (SELECT 1 FROM deliveries WHERE webhook_id = $1 AND next_attempt_at <= $2)
+      """, [.text(id.rawValue), .moment(moment)])
+  }
+
+  /// Gives up the oldest of what waits for a receiver beyond `limit`, some of them at a time: each event that comes brings one.
+  package func giveUpOldest(of id: ID<Webhook>, beyond limit: Int) throws(StoreError) {
+    let waiting = try connection.first(
+      "SELECT COUNT(*) FROM deliveries WHERE webhook_id = $1 AND state = 'pending'", [.text(id.rawValue)]
+    ) { row throws(StoreError) in Int(row.integer(0)) }
+    guard let waiting, waiting > limit else { return }
+    let oldest = try connection.all(
+      "SELECT number, lane FROM deliveries WHERE webhook_id = $1 AND state = 'pending' ORDER BY number LIMIT $2",
+      [.text(id.rawValue), .integer(Int64(min(waiting - limit, 100)))]
+    ) { row throws(StoreError) in
+      var row = RowReader(row)
+      return (number: row.integer(), lane: row.text())
+    }
+    for (number, lane) in oldest {
+      try connection.run(
+        "UPDATE deliveries SET state = 'failed', next_attempt_at = NULL, last_error = $2 WHERE number = $1",
+        [.integer(number), .text("The webhook is disabled, and \(limit) newer events wait for it.")])
+      try advance(lane: lane, of: id, at: now())
+    }
   }
 
   /// Makes due at once what waits for its next attempt and was not tried since `moment`: its receiver answers again.

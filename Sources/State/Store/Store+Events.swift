@@ -44,8 +44,9 @@ extension StoreTransaction {
   /// Records an event in the transaction of the change that it tells of, with its deliveries: all are kept or none.
   package func append(_ event: FleetEvent) throws(StoreError) {
     let recorded = try record(event)
-    for webhook in try webhooks() where webhook.isEnabled && webhook.types.include(event.type, for: webhook.format) {
+    for webhook in try webhooks() where webhook.isOwed(event) {
       try enqueue(recorded, for: webhook)
+      if !webhook.isEnabled { try giveUpOldest(of: webhook.id, beyond: Webhook.mostKept) }
     }
   }
 
@@ -81,20 +82,32 @@ extension StoreTransaction {
   }
 
   /// Forgets events from before `moment` that are on their way to nobody, at most `limit`, with the deliveries that told of
-  /// them. How many.
+  /// them. A receiver that is disabled holds none back. How many.
   package func purgeEvents(before moment: Timestamp, limit: Int) throws(StoreError) -> Int {
     let old = try connection.all(
       """
       SELECT position FROM events WHERE time < $1
-        AND NOT EXISTS (SELECT 1 FROM deliveries WHERE position = events.position AND state = 'pending')
+        AND NOT EXISTS (
+          SELECT 1 FROM deliveries JOIN webhooks ON webhooks.id = webhook_id
+          WHERE position = events.position AND state = 'pending' AND is_enabled = 1)
       ORDER BY time LIMIT $2
       """, [.moment(moment), .integer(Int64(limit))]
     ) { row throws(StoreError) in row.integer(0) }
-    for position in old {
-      try connection.run("DELETE FROM deliveries WHERE position = $1", [.integer(position)])
-      try connection.run("DELETE FROM events WHERE position = $1", [.integer(position)])
-    }
+    for position in old { try forget(position) }
     return old.count
+  }
+
+  private func forget(_ position: Int64) throws(StoreError) {
+    let lanes = try connection.all(
+      "SELECT webhook_id, lane FROM deliveries WHERE position = $1 AND state = 'pending'", [.integer(position)]
+    ) { row throws(StoreError) in
+      var row = RowReader(row)
+      let id: ID<Webhook> = try row.id()
+      return (id, row.text())
+    }
+    try connection.run("DELETE FROM deliveries WHERE position = $1", [.integer(position)])
+    for (id, lane) in lanes { try advance(lane: lane, of: id, at: now()) }
+    try connection.run("DELETE FROM events WHERE position = $1", [.integer(position)])
   }
 }
 

@@ -105,7 +105,7 @@ import Testing
     let over = first
     try await store.edit {
       #expect(try $0.update(over))
-      try $0.advance(lane: "a", of: webhook, at: over.createdAt)
+      try $0.advance(lane: "a", of: webhook.id, at: over.createdAt)
       #expect(try !$0.update(over))
     }
     let next = try store.view { try $0.dueDeliveries(of: webhook.id, at: world.now, limit: 10) }
@@ -177,6 +177,81 @@ import Testing
     #expect(try store.view { try $0.position(of: before.id) } == nil)
     #expect(try store.view { try $0.position(of: late.id) } == 3)
     await store.close()
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `what waits for a receiver that is disabled holds no old event back`(backend: Backend) async throws {
+    let store = try world.open(backend)
+    let webhook = webhook()
+    let (old, older) = (event("job.running", about: "a"), event("job.queued", about: "a"))
+    try await store.edit {
+      try $0.insert(webhook)
+      try $0.append(older)
+      try $0.append(old)
+    }
+    world.advance(by: .seconds(100))
+    let limit = world.now - .seconds(50)
+    let late = event("job.succeeded", about: "a")
+    try await store.edit { try $0.append(late) }
+    #expect(try await store.edit { try $0.purgeEvents(before: limit, limit: 10) } == 0)
+    try await disable(webhook.id, in: store)
+    #expect(try await store.edit { try $0.purgeEvents(before: limit, limit: 10) } == 2)
+    // The first of what is left is the next to go.
+    let due = try store.view { try $0.dueDeliveries(of: webhook.id, at: world.now, limit: 10) }
+    #expect(due.map(\.event.event) == [late])
+    await store.close()
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `a receiver that is disabled for its failing keeps the newest events`(backend: Backend) async throws {
+    let store = try world.open(backend)
+    let webhook = webhook()
+    let told = (0..<Webhook.mostKept).map { event("job.running", about: "s\($0 % 3)") }
+    try await store.edit {
+      try $0.insert(webhook)
+      for event in told { try $0.append(event) }
+    }
+    try await disable(webhook.id, in: store)
+    let last = [event("job.failed", about: "s0"), event("job.failed", about: "s1")]
+    for event in last { try await store.edit { try $0.append(event) } }
+    #expect(try store.view { try $0.pendingDeliveries() } == Webhook.mostKept)
+    let failed = try store.view { try $0.deliveries(of: webhook.id, state: .failed, PageRequest(limit: 10)).items }
+    #expect(Set(failed.map(\.event.event)) == Set(told.prefix(2)))
+    #expect(failed.allSatisfy { $0.lastError != nil && $0.nextAttemptAt == nil })
+    let due = try store.view { try $0.dueDeliveries(of: webhook.id, at: world.now, limit: 10) }
+    #expect(Set(due.map(\.event.event)) == Set(told[2..<5]))
+    await store.close()
+  }
+
+  @Test(arguments: Backend.allCases)
+  func `the oldest that waits is tried by a moment, unless something is anyway`(backend: Backend) async throws {
+    let store = try world.open(backend)
+    let webhook = webhook()
+    try await store.edit { try $0.insert(webhook) }
+    for subject in ["a", "b"] {
+      let told = event("job.running", about: subject)
+      try await store.edit { try $0.append(told) }
+    }
+    let (soon, late) = (world.now + .seconds(900), world.now + .seconds(9000))
+    try await store.edit { (tx) in
+      for var delivery in try tx.dueDeliveries(of: webhook.id, at: late, limit: 9) {
+        delivery.nextAttemptAt = late
+        _ = try tx.update(delivery)
+      }
+      try tx.probe(webhook.id, by: soon)
+    }
+    #expect(try store.view { try $0.dueDeliveries(of: webhook.id, at: soon, limit: 9) }.map(\.lane) == ["a"])
+    try await store.edit { try $0.probe(webhook.id, by: soon + .seconds(1)) }
+    #expect(try store.view { try $0.nextDelivery(of: webhook.id) } == soon)
+    await store.close()
+  }
+
+  private func disable(_ id: ID<Webhook>, in store: Store) async throws {
+    try await store.edit { (tx) in
+      guard var webhook = try tx.webhook(id) else { return }
+      (webhook.isEnabled, webhook.disabledReason) = (false, "why")
+      _ = try tx.update(&webhook)
+    }
   }
 
   @Test(arguments: Backend.allCases)

@@ -32,6 +32,9 @@ package struct Delivery: Sendable, Hashable, Identified {
     state = .pending
     attempts = 0
   }
+
+  /// Whether it was part of a call that was refused as a whole: its next one holds nothing else, so that it suffers for no other.
+  package var goesAlone: Bool { lastStatus == 400 }
 }
 
 /// Raw values are stored and served.

@@ -4,9 +4,11 @@ package struct DeliveryPlan: Sendable, Hashable {
     case done
     /// Again at this moment; what is behind it in its lane waits.
     case retry(at: Timestamp)
+    /// Again soon, and each event of the call by itself: one of them is what the receiver refuses.
+    case separate
     /// This one is given up, and its lane goes on.
-    case giveUp
-    /// The receiver is gone, or has failed for days: nothing more is sent there, and nothing is lost.
+    case giveUp(reason: String)
+    /// The receiver is gone, or has failed for days: nothing more is sent there, and what comes is kept for it.
     case disable(reason: String)
   }
 
@@ -14,6 +16,8 @@ package struct DeliveryPlan: Sendable, Hashable {
   /// What the attempt came to, for the record: the status, or why there is none.
   package let status: Int?
   package let error: String?
+  /// By when the receiver is to be called again, when this attempt failed and anything waits for it.
+  package let probeBy: Timestamp
 
   /// How long after the first attempt a delivery is given up: a long week-end and the two days that it takes to notice.
   package static let lifetime = Duration.seconds(5 * 24 * 3600)
@@ -24,41 +28,54 @@ package struct DeliveryPlan: Sendable, Hashable {
   ]
   /// A receiver that asks for more patience than this is asked again all the same.
   static let longestWish = Duration.seconds(24 * 3600)
+  /// How long a receiver that failed is left without a call while anything waits for it, unless it asks for more: the delays are
+  /// for what it refuses, and a quiet one, or one of a single lane, would learn of its own return a day late by them.
+  package static let longestSilence = Duration.seconds(15 * 60)
 
   /// - Parameters:
-  ///   - delivery: as it was before the attempt.
+  ///   - delivery: as it was before the attempt; the first of its call.
+  ///   - isAlone: whether the call held no other.
   ///   - jitter: 0 to 1; spreads what failed together over a tenth of its delay.
-  package init(for delivery: Delivery, to webhook: Webhook, after reply: WebhookReply, now: Timestamp, jitter: Double) {
+  package init(
+    for delivery: Delivery, isAlone: Bool, to webhook: Webhook, after reply: WebhookReply, now: Timestamp,
+    jitter: Double
+  ) {
     switch reply {
     case .answered(let status, _): (self.status, error) = (status, nil)
     case .unreachable(let reason), .forbiddenAddress(let reason): (status, error) = (nil, reason)
     }
-    step = Self.step(delivery, webhook, reply, now, jitter)
+    step = Self.step(delivery, isAlone, webhook, reply, now, jitter)
+    probeBy = now + max(Self.longestSilence, reply.wish)
   }
 
   private static func step(
-    _ delivery: Delivery, _ webhook: Webhook, _ reply: WebhookReply, _ now: Timestamp, _ jitter: Double
+    _ delivery: Delivery, _ isAlone: Bool, _ webhook: Webhook, _ reply: WebhookReply, _ now: Timestamp, _ jitter: Double
   ) -> Step {
-    var wish = Duration.zero
-    if case .answered(let status, let retryAfter) = reply {
+    if case .answered(let status, _) = reply {
       switch (status, webhook.format) {
       case (200..<300, _): return .done
       case (410, _): return .disable(reason: "The receiver answered 410: it is gone.")
-      // What Slack says of a channel or an app that is no more.
-      case (403, .slack), (404, .slack):
-        return .disable(reason: "Slack answered \(status): the channel or app is gone.")
-      // It will never like this message.
-      case (400, .slack): return .giveUp
+      // It will never like this message. 403 and 404 may be of a setting that is put right: they fail as others do.
+      case (400, .slack): return isAlone ? .giveUp(reason: "Slack answered 400: it refuses this message.") : .separate
       default: break
       }
-      wish = min(retryAfter ?? .zero, longestWish)
     }
     guard now - (delivery.firstAttemptAt ?? now) < lifetime else {
       let hasFailedAllAlong = (webhook.failingSince ?? now) <= (delivery.firstAttemptAt ?? now)
-      return hasFailedAllAlong ? .disable(reason: "Every attempt has failed for five days.") : .giveUp
+      return hasFailedAllAlong
+        ? .disable(reason: "Every attempt has failed for five days.")
+        : .giveUp(reason: "Every attempt at this event has failed for five days.")
     }
     let delay = delays[min(delivery.attempts, delays.count - 1)]
-    return .retry(at: now + max(delay + delay * (jitter / 10), wish))
+    return .retry(at: now + max(delay + delay * (jitter / 10), reply.wish))
+  }
+}
+
+extension WebhookReply {
+  /// How long the receiver asks to be left alone, as far as that is followed.
+  fileprivate var wish: Duration {
+    guard case .answered(_, let retryAfter) = self else { return .zero }
+    return min(retryAfter ?? .zero, DeliveryPlan.longestWish)
   }
 }
 

@@ -35,6 +35,6 @@ package struct EventTypes: Sendable, Hashable {
   package static let readable = [
     "instance.running", "instance.exited", "instance.preempted", "instance.recovered", "instance.orphan_found",
     "job.succeeded", "job.failed", "job.cancelled", "job.awaiting_approval", "budget.*", "provider.*", "account.*",
-    "webhook.disabled",
+    "webhook.disabled", "webhook.delivery_failed",
   ]
 }

@@ -2,6 +2,9 @@
 package struct Webhook: Sendable, Hashable, Identified {
   package static let idPrefix = "whk"
 
+  /// Events kept for one that was disabled for its failing, the newest: some days of a busy service, and some megabytes.
+  package static let mostKept = 10_000
+
   package var id: ID<Webhook>
   /// Counts the writes of this row; a write with an old number is refused.
   package var version: Int64 = 0
@@ -29,6 +32,12 @@ package struct Webhook: Sendable, Hashable, Identified {
     self.format = format
     self.types = types
     self.createdAt = createdAt
+  }
+
+  /// Whether an event is kept for this receiver. One that was disabled for its failing gets later what it misses; one that its owner
+  /// disabled asked for nothing. What tells of a receiver's own failing would come back as more of it.
+  package func isOwed(_ event: FleetEvent) -> Bool {
+    (isEnabled || disabledReason != nil) && types.include(event.type, for: format) && event.subject != id.rawValue
   }
 
   /// What signs a message at a moment, the newest first.
