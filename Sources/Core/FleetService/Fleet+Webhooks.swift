@@ -67,6 +67,7 @@ extension Fleet {
   package func update(_ id: ID<Webhook>, _ changes: WebhookChanges) async throws(FleetError) -> Webhook {
     let now = now()
     let webhook = try await change(id) { (tx, webhook) throws(StoreError) in
+      let before = webhook
       if let url = changes.url { webhook.url = url }
       if let types = changes.types { webhook.types = types }
       if let secret = changes.secret {
@@ -74,11 +75,16 @@ extension Fleet {
         webhook.formerSecretUntil = now + Self.secretOverlap
         webhook.secret = secret
       }
-      guard let isEnabled = changes.isEnabled, isEnabled != webhook.isEnabled else { return }
-      webhook.isEnabled = isEnabled
-      webhook.disabledReason = nil
+      if let isEnabled = changes.isEnabled, isEnabled != webhook.isEnabled {
+        webhook.isEnabled = isEnabled
+        webhook.disabledReason = nil
+        webhook.failingSince = nil
+      }
+      // Whatever made it fail may be put right by any of these: what waits goes at once, and has all its time.
+      guard (webhook.url, webhook.secret) != (before.url, before.secret) || (webhook.isEnabled && !before.isEnabled)
+      else { return }
       webhook.failingSince = nil
-      if isEnabled { try tx.renewDeliveries(of: id) }
+      try tx.renewDeliveries(of: id)
     }
     eventNews.raise()
     return webhook
@@ -93,15 +99,11 @@ extension Fleet {
 
   /// Sends an event `webhook.test` to this receiver alone, also to one that did not ask for its type.
   package func testWebhook(_ id: ID<Webhook>) async throws(FleetError) -> Delivery {
-    let webhook = try webhook(id)
-    try refuseDisabled(webhook)
     let event = FleetEvent(
       type: "webhook.test", subject: id.rawValue, at: now(), data: ["webhook_id": .text(id.rawValue)])
-    let delivery = try await write { (tx) throws(StoreError) in
-      try tx.delivery(try tx.append(event, onlyFor: webhook))
+    return try await enqueue(for: id) { (tx, webhook) throws(StoreError) in
+      .success(try tx.append(event, onlyFor: webhook))
     }
-    guard let delivery else { throw .notFound(what: "delivery") }
-    return delivery
   }
 
   /// Newest first.
@@ -114,9 +116,7 @@ extension Fleet {
 
   /// Sends an event again, at the end of what waits for the same subject: a delivery of its own.
   package func replay(_ delivery: ID<Delivery>, of id: ID<Webhook>) async throws(FleetError) -> Delivery {
-    let webhook = try webhook(id)
-    try refuseDisabled(webhook)
-    let result = try await write { (tx) throws(StoreError) -> Result<Delivery, FleetError> in
+    let new = try await enqueue(for: id) { (tx, webhook) throws(StoreError) in
       guard let old = try tx.delivery(delivery), old.webhookID == id else {
         return .failure(.notFound(what: "delivery"))
       }
@@ -124,12 +124,27 @@ extension Fleet {
         return .failure(
           .conflict(code: "delivery_pending", detail: "The delivery is still on its way; it needs no replay."))
       }
-      guard let new = try tx.delivery(try tx.enqueue(old.event, for: webhook)) else {
-        return .failure(.notFound(what: "delivery"))
-      }
-      return .success(new)
+      return .success(try tx.enqueue(old.event, for: webhook))
     }
     eventNews.raise()
+    return new
+  }
+
+  /// Makes a delivery to a receiver that is there and enabled when it is made.
+  private func enqueue(
+    for id: ID<Webhook>,
+    _ body: @escaping @Sendable (StoreTransaction, Webhook) throws(StoreError) -> Result<ID<Delivery>, FleetError>
+  ) async throws(FleetError) -> Delivery {
+    let result = try await write { (tx) throws(StoreError) -> Result<Delivery, FleetError> in
+      guard let webhook = try tx.webhook(id) else { return .failure(.notFound(what: "webhook")) }
+      guard webhook.isEnabled else { return .failure(.disabled(webhook)) }
+      switch try body(tx, webhook) {
+      case .failure(let error): return .failure(error)
+      case .success(let id):
+        guard let delivery = try tx.delivery(id) else { return .failure(.notFound(what: "delivery")) }
+        return .success(delivery)
+      }
+    }
     return try result.get()
   }
 
@@ -162,14 +177,14 @@ extension Fleet {
     if webhook.isConfigured { throw .configuredWebhook }
   }
 
-  private func refuseDisabled(_ webhook: Webhook) throws(FleetError) {
-    guard webhook.isEnabled else {
-      throw .conflict(code: "webhook_disabled", detail: "The webhook is disabled; enable it first.")
-    }
-  }
 }
 
 extension FleetError {
+  fileprivate static func disabled(_ webhook: Webhook) -> FleetError {
+    let advice = webhook.isConfigured ? "a restart of vastd enables it" : "enable it first, by PATCH with enabled: true"
+    return .conflict(code: "webhook_disabled", detail: "The webhook is disabled; \(advice).")
+  }
+
   fileprivate static let configuredWebhook = FleetError.conflict(
     code: "webhook_configured", detail: "This webhook is set by VASTD_SLACK_WEBHOOK_URL; change it there.")
 }

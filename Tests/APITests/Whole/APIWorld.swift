@@ -162,6 +162,22 @@ final class APIWorld: Sendable {
     guard isWritten else { throw Unexpected(what: "the delivery was not written") }
   }
 
+  /// What the loop would note of a receiver that has failed for hours: since when, and when its head is due again.
+  func fail(_ id: ID<Webhook>) async throws -> Timestamp {
+    let moment = now.withLock { $0 }
+    let next = moment + .seconds(20 * 3600)
+    try await store.write { (tx) throws(StoreError) in
+      for var delivery in try tx.dueDeliveries(of: id, at: next, limit: 9) {
+        (delivery.attempts, delivery.firstAttemptAt, delivery.nextAttemptAt) = (8, moment, next)
+        _ = try tx.update(delivery)
+      }
+      guard var webhook = try tx.webhook(id) else { return }
+      webhook.failingSince = moment
+      _ = try tx.update(&webhook)
+    }
+    return next
+  }
+
   func keepCheckpoint(of job: ID<Job>, _ bytes: [UInt8]) async throws -> ID<Checkpoint> {
     let moment = now.withLock { $0 }
     let checkpoint = Checkpoint(

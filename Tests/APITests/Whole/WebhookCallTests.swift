@@ -117,6 +117,44 @@ import Testing
     await world.close()
   }
 
+  @Test(arguments: [#"{"url":"https://b.example"}"#, #"{"rotate_secret":true}"#])
+  func `a webhook that fails and is put right is tried at once`(change: String) async throws {
+    let world = try APIWorld()
+    let id = try await make(world, #"{"url":"https://a.example"}"#)
+    _ = try await world.record("job.queued", about: "a")
+    let webhookID = try #require(ID<Webhook>(id))
+    let later = try await world.fail(webhookID)
+    #expect(try await world.call("PATCH", "/v1/webhooks/\(id)", #"{"types":["*"]}"#).status == 200)
+    #expect(try stored(world, id)?.failingSince != nil, "what has no part in it changes nothing")
+    let answer = try await world.call("PATCH", "/v1/webhooks/\(id)", change)
+    #expect(try answer.status == 200 && answer.json["failing_since"] == .null)
+    let waiting = try world.store.read { (r) throws(StoreError) in
+      try r.deliveries(of: webhookID, state: .pending, PageRequest(limit: 9)).items
+    }
+    #expect(waiting.count == 1)
+    let next = try #require(waiting.first?.nextAttemptAt)
+    #expect(next < later && waiting.first?.attempts == 0 && waiting.first?.firstAttemptAt == nil)
+    await world.close()
+  }
+
+  @Test func `a webhook that was disabled for its failing has what it missed when it is enabled`() async throws {
+    let world = try APIWorld()
+    let id = try await make(world, #"{"url":"https://a.example"}"#)
+    let webhookID = try #require(ID<Webhook>(id))
+    try await world.store.write { (tx) throws(StoreError) in
+      guard var webhook = try tx.webhook(webhookID) else { return }
+      (webhook.isEnabled, webhook.disabledReason) = (false, "The receiver answered 410: it is gone.")
+      _ = try tx.update(&webhook)
+    }
+    _ = try await world.record("job.running", about: "a")
+    #expect(try await world.call("PATCH", "/v1/webhooks/\(id)", #"{"enabled":true}"#).status == 200)
+    let pending = try world.store.read { (r) throws(StoreError) in
+      try r.dueDeliveries(of: webhookID, at: Timestamp(seconds: 4_000_000_000), limit: 10)
+    }
+    #expect(pending.map(\.event.event.type) == ["job.running"])
+    await world.close()
+  }
+
   @Test func `a replay is a new delivery of the same event, and only of what is over`() async throws {
     let world = try APIWorld()
     let id = try await make(world, #"{"url":"https://a.example"}"#)
