@@ -183,7 +183,7 @@ struct CachingTests {
 
   @Test(arguments: [
     MarketplaceOperation.listInstances, .readInstance, .start, .destroy, .create, .registerKey, .registerWebhook,
-    .attachKey,
+    .attachKey, .charges, .priceIncreases, .answerPriceIncrease,
   ])
   func `what must be true now is asked every time`(operation: MarketplaceOperation) async {
     let inner = ScriptedMarketplace()

@@ -6,10 +6,14 @@ import Testing
 
 /// The pure machine.
 @Suite struct CircuitTests {
-  private static let reads: [MarketplaceOperation] = [.searchOffers, .gpuNames, .account]
+  private static let reads: [MarketplaceOperation] = [.searchOffers, .gpuNames, .account, .priceIncreases]
   /// What finds and ends what costs money.
   private static let always: [MarketplaceOperation] = [.destroy, .listInstances, .readInstance, .spend]
-  private static let changes: [MarketplaceOperation] = [.create, .start, .registerKey, .registerWebhook, .attachKey]
+  private static let changes: [MarketplaceOperation] = [
+    .create, .start, .answerPriceIncrease, .registerKey, .registerWebhook, .attachKey,
+  ]
+  /// A read that is many calls.
+  private static let long: [MarketplaceOperation] = [.charges]
 
   private func ticket(
     _ circuit: Machine, _ operation: MarketplaceOperation = .searchOffers, at now: Duration
@@ -90,7 +94,7 @@ import Testing
     #expect(circuit.state(at: .milliseconds(13_999)) == .open)
     #expect(circuit.state(at: .seconds(14)) == .halfOpen)
     let probe = try ticket(circuit, operation, at: .seconds(14))
-    for other in Self.reads + Self.changes {
+    for other in Self.reads + Self.changes + Self.long {
       #expect(circuit.admit(other, at: .seconds(14)) == .refused(retryAfter: .seconds(1)))
     }
     #expect(circuit.state(at: .seconds(15)) == .halfOpen)
@@ -99,7 +103,9 @@ import Testing
     for other in MarketplaceOperation.allCases { _ = try ticket(circuit, other, at: .seconds(15)) }
   }
 
-  @Test(arguments: changes) func `what changes something is never the probe`(operation: MarketplaceOperation) throws {
+  @Test(arguments: changes + long) func `what changes something, or is many calls, is never the probe`(
+    operation: MarketplaceOperation
+  ) throws {
     let circuit = try opened()
     #expect(circuit.admit(operation, at: .seconds(100)) == .refused(retryAfter: .seconds(1)))
     #expect(circuit.state(at: .seconds(100)) == .halfOpen)

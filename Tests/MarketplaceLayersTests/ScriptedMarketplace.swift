@@ -71,6 +71,20 @@ final class ScriptedMarketplace: Marketplace {
     return MarketSpend(gpuPerHour: .zero, storagePerHour: .zero, asOf: Timestamp(microseconds: Int64(count(.spend))))
   }
 
+  func charges(from start: Timestamp, to end: Timestamp) async throws(MarketplaceError) -> [MarketCharge] {
+    try await begin(.charges)
+    return []
+  }
+
+  func priceIncreases() async throws(MarketplaceError) -> [PriceIncrease] {
+    try await begin(.priceIncreases)
+    return []
+  }
+
+  func answerPriceIncrease(_ id: PriceIncreaseID, accept: Bool) async throws(MarketplaceError) {
+    try await begin(.answerPriceIncrease)
+  }
+
   func account() async throws(MarketplaceError) -> MarketAccount {
     try await begin(.account)
     return MarketAccount(
@@ -96,6 +110,9 @@ extension Marketplace {
       case .attachKey: try await attachKey("ssh-ed25519 A", to: MarketID(7))
       case .account: _ = try await account()
       case .spend: _ = try await spend()
+      case .charges: _ = try await charges(from: Timestamp(microseconds: 0), to: Timestamp(microseconds: 1))
+      case .priceIncreases: _ = try await priceIncreases()
+      case .answerPriceIncrease: try await answerPriceIncrease(PriceIncreaseID(7), accept: true)
       }
       return nil
     } catch {

@@ -142,7 +142,7 @@ struct ServingStaleTests {
 
   @Test(arguments: [
     MarketplaceOperation.listInstances, .readInstance, .start, .destroy, .create, .registerKey, .registerWebhook,
-    .attachKey,
+    .attachKey, .charges, .priceIncreases, .answerPriceIncrease,
   ])
   func `what proves something or changes something is never answered from what is kept`(
     operation: MarketplaceOperation

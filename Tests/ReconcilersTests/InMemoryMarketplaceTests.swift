@@ -39,4 +39,30 @@ import Testing
     #expect(try await market.readInstance(id)?.actualStatus == "loading")
     await #expect(throws: MarketplaceError.notFound) { try await market.start(MarketID(1)) }
   }
+
+  @Test func `charges are those of the days asked for, and fail when told to`() async throws {
+    let day = Timestamp(seconds: 1_795_132_800)
+    let second = MarketCharge(instanceID: MarketID(1), dayStart: day.nextMidnight, amount: Money(microdollars: 2000))
+    let first = MarketCharge(instanceID: MarketID(1), dayStart: day, amount: Money(microdollars: 1000))
+    market.change { $0.charges = [second, first] }
+    #expect(try await market.charges(from: day, to: day.nextMidnight) == [first])
+    #expect(try await market.charges(from: day, to: second.dayEnd) == [first, second])
+    market.change { $0.failures[.charges] = [.unavailable(detail: "x")] }
+    await #expect(throws: MarketplaceError.unavailable(detail: "x")) {
+      try await market.charges(from: day, to: day.nextMidnight)
+    }
+    #expect(market.count(.charges) == 3)
+  }
+
+  @Test func `a price increase waits for one answer`() async throws {
+    let increase = PriceIncrease(id: PriceIncreaseID(5), instanceID: MarketID(1))
+    market.change { $0.priceIncreases = [increase] }
+    #expect(try await market.priceIncreases() == [increase])
+    try await market.answerPriceIncrease(increase.id, accept: true)
+    #expect(try await market.priceIncreases() == [])
+    #expect(market.snapshot.priceAnswers == [increase.id: true])
+    await #expect(throws: MarketplaceError.notFound) {
+      try await market.answerPriceIncrease(increase.id, accept: false)
+    }
+  }
 }

@@ -54,6 +54,30 @@ struct Contract {
     return bootsAt + after
   }
 
+  /// What it costs in a span, which is that day or what there was of it yet; nil when it was not there.
+  func charge(for day: Timestamp, _ span: Range<Duration>) -> MarketCharge? {
+    guard destroyedAt.map({ $0 > span.lowerBound }) ?? true, createdAt < span.upperBound else { return nil }
+    func cost(_ perHour: Money, from start: Duration, to end: Duration?) -> Money {
+      let last = [span.upperBound, destroyedAt, end].compactMap { $0 }.min() ?? span.upperBound
+      let exact = perHour.perHour(for: last - max(start, span.lowerBound)).microdollars
+      return Money(microdollars: (exact + 500) / 1000 * 1000)
+    }
+    let storage = cost(Self.storagePerHour, from: createdAt, to: nil)
+    var gpu = Money.zero
+    switch fate {
+    case .neverBoots, .bootFails: break
+    case .well, .deaf: gpu = cost(gpuPerHour, from: bootsAt, to: nil)
+    case .ends: gpu = cost(gpuPerHour, from: bootsAt, to: end)
+    case .silent(let after, let lasting):
+      gpu = cost(gpuPerHour, from: bootsAt, to: bootsAt + after)
+      gpu += cost(gpuPerHour, from: bootsAt + after + lasting, to: nil)
+    }
+    var charge = MarketCharge(instanceID: id, label: label, dayStart: day, amount: gpu + storage)
+    charge.gpu = gpu
+    charge.disk = storage
+    return charge
+  }
+
   /// As the provider shows it.
   func shown(at now: Duration) -> MarketInstance {
     var shown = MarketInstance(id: id)

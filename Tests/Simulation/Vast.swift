@@ -165,6 +165,15 @@ final class Vast: @unchecked Sendable {
       storagePerHour: alive.reduce(.zero) { sum, _ in sum + Contract.storagePerHour }, asOf: thread.now)
   }
 
+  /// To the thousandth of a dollar, as the real one has it. Before its last start a machine is charged for its disk alone.
+  func charges(of days: [Timestamp]) -> [MarketCharge] {
+    let epoch = thread.now - thread.time
+    return days.filter { $0 < thread.now }.flatMap { day in
+      let span = (day - epoch)..<min(day.nextMidnight - epoch, thread.time)
+      return contracts.values.sorted { $0.id < $1.id }.compactMap { $0.charge(for: day, span) }
+    }
+  }
+
   func list() -> [MarketInstance] {
     let now = thread.time
     for id in contracts.keys.sorted() where goesWrong(3) {

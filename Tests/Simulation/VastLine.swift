@@ -140,6 +140,23 @@ struct VastLine: Marketplace {
     try await exchange(.spend) { .success(vast.spend()) }
   }
 
+  func charges(from start: Timestamp, to end: Timestamp) async throws(MarketplaceError) -> [MarketCharge] {
+    let days = try MarketCharge.days(from: start, to: end)
+    return try await exchange(.charges) {
+      if vast.isUnder(.halfLists) { return .failure(.malformedAnswer(detail: "simulated half list")) }
+      return .success(vast.charges(of: days))
+    }
+  }
+
+  /// No host here ever wants more.
+  func priceIncreases() async throws(MarketplaceError) -> [PriceIncrease] {
+    try await exchange(.priceIncreases) { .success([]) }
+  }
+
+  func answerPriceIncrease(_ id: PriceIncreaseID, accept: Bool) async throws(MarketplaceError) {
+    try await exchange(.answerPriceIncrease) { () -> Result<Void, MarketplaceError> in .failure(.notFound) }
+  }
+
   func account() async throws(MarketplaceError) -> MarketAccount {
     try await exchange(.account) {
       .success(

@@ -24,10 +24,17 @@ package final class InMemoryMarketplace: Marketplace {
     package var everCreated: [MarketID: String] = [:]
     /// Instances whose GPUs somebody else has: a start of theirs waits until they are taken out and started again.
     package var occupied: Set<MarketID> = []
+    /// What was charged, in any order.
+    package var charges: [MarketCharge] = []
+    /// Those that wait for an answer; an answer takes one out.
+    package var priceIncreases: [PriceIncrease] = []
+    /// Whether an increase was accepted, by its number.
+    package var priceAnswers: [PriceIncreaseID: Bool] = [:]
   }
 
   package enum Call: String, Sendable, Hashable {
     case search, names, create, list, read, start, destroy, registerKey, registerWebhook, attachKey, account, spend
+    case charges, priceIncreases, answerPriceIncrease
   }
 
   private let state = Locked(State())
@@ -168,6 +175,27 @@ package final class InMemoryMarketplace: Marketplace {
           return sum + Money(microdollars: (one.runningPricePerHour?.microdollars ?? storage) - storage)
         },
       storagePerHour: alive.reduce(.zero) { $0 + ($1.storagePricePerHour ?? .zero) }, asOf: now())
+  }
+
+  package func charges(from start: Timestamp, to end: Timestamp) async throws(MarketplaceError) -> [MarketCharge] {
+    try begin(.charges)
+    let charges = snapshot.charges
+    return try MarketCharge.days(from: start, to: end).flatMap { day in charges.filter { $0.dayStart == day } }
+  }
+
+  package func priceIncreases() async throws(MarketplaceError) -> [PriceIncrease] {
+    try begin(.priceIncreases)
+    return snapshot.priceIncreases
+  }
+
+  /// The instance's price stays: when the new one begins is for the test to say.
+  package func answerPriceIncrease(_ id: PriceIncreaseID, accept: Bool) async throws(MarketplaceError) {
+    try begin(.answerPriceIncrease)
+    try state.withLock { state throws(MarketplaceError) in
+      guard let index = state.priceIncreases.firstIndex(where: { $0.id == id }) else { throw .notFound }
+      state.priceIncreases.remove(at: index)
+      state.priceAnswers[id] = accept
+    }
   }
 
   package func account() async throws(MarketplaceError) -> MarketAccount {

@@ -10,11 +10,13 @@ struct RequestTests {
   /// Headers that belong to the transport; `HTTPClient` sends its own.
   private static let transportHeaders: Set = ["host", "user-agent", "accept-encoding", "connection", "content-length"]
 
-  /// Method, path, query and headers must be equal; gives back where the bodies differ.
-  private func differences(_ sent: HTTPClientRequest, _ recorded: JSONValue) throws -> [String] {
+  /// Method, path, query (but for `elsewise`) and headers must be equal; gives back where the bodies differ.
+  private func differences(
+    _ sent: HTTPClientRequest, _ recorded: JSONValue, elsewise: [String] = []
+  ) throws -> [String] {
     #expect(sent.method == recorded["method"]?.text)
     #expect(sent.path == recorded["path"]?.text)
-    #expect(sent.query.differences(from: recorded["query"]) == [])
+    #expect(sent.query.differences(from: recorded["query"]) == elsewise)
     let recordedHeaders = (recorded["headers"]?.members ?? [])
       .filter { !Self.transportHeaders.contains($0.name.lowercased()) }
     #expect(Set(sent.headers.map { $0.name.lowercased() }) == Set(recordedHeaders.map { $0.name.lowercased() }))
@@ -248,6 +250,36 @@ struct RequestTests {
     for (request, name) in zip(vast.requests, names) {
       #expect(try differences(request, Recordings.request(name)) == [], "\(name)")
     }
+  }
+
+  @Test func `charges are asked for as the official client does, but a day at a time, in large pages and of instances`()
+    async throws
+  {
+    let vast = try FakeVast.recorded("charges")
+    // 2026-11-20, from within.
+    _ = try await vast.marketplace.charges(
+      from: Timestamp(seconds: 1_795_132_801), to: Timestamp(seconds: 1_795_219_199))
+    try #require(vast.requests.count == 1)
+    #expect(
+      try differences(
+        vast.requests[0], Recordings.request("show_invoices_v1_charges"),
+        elsewise: ["limit", "select_filters.day.gte", "select_filters.day.lte", "select_filters.type.in"]) == [])
+    let query = vast.requests[0].query
+    #expect(query["limit"] == .integer(500))
+    #expect(query["select_filters"]?["day"]?["gte"] == .integer(1_795_132_800))
+    #expect(query["select_filters"]?["day"]?["lte"] == .integer(1_795_219_199))
+    #expect(query["select_filters"]?["type"]?["in"] == .array([.string("instance")]))
+  }
+
+  @Test func `price increases are listed, accepted and refused as the official client does`() async throws {
+    let vast = try FakeVast.recorded("pending_price_increases", "ok", "ok")
+    _ = try await vast.marketplace.priceIncreases()
+    try await vast.marketplace.answerPriceIncrease(PriceIncreaseID(31), accept: true)
+    try await vast.marketplace.answerPriceIncrease(PriceIncreaseID(31), accept: false)
+    try #require(vast.requests.count == 3)
+    #expect(try differences(vast.requests[0], Recordings.request("show_pending_price_increases")) == [])
+    #expect(try differences(vast.requests[1], Recordings.request("accept_price_increase", 1)) == [])
+    #expect(try differences(vast.requests[2], Recordings.request("reject_price_increase", 1)) == [])
   }
 
   @Test func `the id of our request is sent on when it is a plain word`() async throws {

@@ -105,6 +105,16 @@ package struct Caching: Marketplace {
 
   package func spend() async throws(MarketplaceError) -> MarketSpend { try await fresh.spend() }
 
+  package func charges(from start: Timestamp, to end: Timestamp) async throws(MarketplaceError) -> [MarketCharge] {
+    try await fresh.charges(from: start, to: end)
+  }
+
+  package func priceIncreases() async throws(MarketplaceError) -> [PriceIncrease] { try await fresh.priceIncreases() }
+
+  package func answerPriceIncrease(_ id: PriceIncreaseID, accept: Bool) async throws(MarketplaceError) {
+    try await fresh.answerPriceIncrease(id, accept: accept)
+  }
+
   package func registerKey(_ publicKey: String) async throws(MarketplaceError) {
     try await fresh.registerKey(publicKey)
   }

@@ -120,15 +120,18 @@ extension MarketplaceOperation {
   fileprivate var alwaysPasses: Bool {
     switch self {
     case .destroy, .listInstances, .readInstance, .spend: true
-    case .create, .start, .searchOffers, .gpuNames, .account, .registerKey, .registerWebhook, .attachKey: false
+    case .create, .start, .searchOffers, .gpuNames, .account, .charges, .priceIncreases, .answerPriceIncrease,
+      .registerKey, .registerWebhook, .attachKey:
+      false
     }
   }
 
-  /// Reads only: they change nothing.
+  /// Reads only: they change nothing. Not the charges, which are many calls and would keep everybody waiting.
   fileprivate var mayProbe: Bool {
     switch self {
-    case .searchOffers, .gpuNames, .account: true
-    case .create, .start, .destroy, .listInstances, .readInstance, .spend, .registerKey, .registerWebhook, .attachKey:
+    case .searchOffers, .gpuNames, .account, .priceIncreases: true
+    case .create, .start, .destroy, .listInstances, .readInstance, .spend, .charges, .answerPriceIncrease, .registerKey,
+      .registerWebhook, .attachKey:
       false
     }
   }

@@ -67,4 +67,18 @@ extension MarketplaceLayer {
   package func spend() async throws(MarketplaceError) -> MarketSpend {
     try await around(.spend) { () async throws(MarketplaceError) in try await inner.spend() }
   }
+
+  package func charges(from start: Timestamp, to end: Timestamp) async throws(MarketplaceError) -> [MarketCharge] {
+    try await around(.charges) { () async throws(MarketplaceError) in try await inner.charges(from: start, to: end) }
+  }
+
+  package func priceIncreases() async throws(MarketplaceError) -> [PriceIncrease] {
+    try await around(.priceIncreases) { () async throws(MarketplaceError) in try await inner.priceIncreases() }
+  }
+
+  package func answerPriceIncrease(_ id: PriceIncreaseID, accept: Bool) async throws(MarketplaceError) {
+    try await around(.answerPriceIncrease) { () async throws(MarketplaceError) in
+      try await inner.answerPriceIncrease(id, accept: accept)
+    }
+  }
 }

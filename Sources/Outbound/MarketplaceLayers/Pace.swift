@@ -6,10 +6,10 @@ extension MarketplaceOperation {
     switch self {
     case .create: .milliseconds(4500)
     case .destroy: .seconds(3)
-    case .searchOffers, .readInstance, .attachKey, .account, .spend: .seconds(2)
+    case .searchOffers, .readInstance, .attachKey, .account, .spend, .priceIncreases, .answerPriceIncrease: .seconds(2)
     // A read and a write of the keys are two endpoints of 1 s each; one registration uses each once. For the GPU names no
     // number is known.
-    case .listInstances, .start, .registerKey, .registerWebhook, .gpuNames: .seconds(1)
+    case .listInstances, .start, .charges, .registerKey, .registerWebhook, .gpuNames: .seconds(1)
     }
   }
 

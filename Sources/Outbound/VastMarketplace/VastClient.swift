@@ -116,6 +116,35 @@ package struct VastClient: Sendable {
     try await call(.spend, "GET", "/api/v0/users/spend-rate/")
   }
 
+  // MARK: Charges and prices
+
+  /// One page of what instances were charged on the UTC day that begins at `day`. The last second of the day ends it: so
+  /// Vast's documentation gives whole days.
+  func charges(day: Timestamp, after token: String?) async throws(VastError) -> VastReply {
+    let first = day.microseconds / 1_000_000
+    let last = day.nextMidnight.microseconds / 1_000_000 - 1
+    var query = [
+      ("select_filters", #"{"day":{"gte":\#(first),"lte":\#(last)},"type":{"in":["instance"]}}"#),
+      ("latest_first", "false"), ("limit", String(Self.chargeLimit)), ("format", "table"),
+    ]
+    if let token { query.append(("after_token", token)) }
+    return try await call(.charges, "GET", "/api/v0/charges/", query: query)
+  }
+
+  /// What the server gives at most.
+  static let chargeLimit = 500
+
+  func priceIncreases() async throws(VastError) -> VastReply {
+    try await call(.priceIncreases, "GET", "/api/v0/instances/pending-price-increases/")
+  }
+
+  /// Any further member of the body is refused.
+  func answerPriceIncrease(_ id: PriceIncreaseID, accept: Bool) async throws(VastError) -> VastReply {
+    try await call(
+      .answerPriceIncrease, "PUT", "/api/v0/instances/\(accept ? "accept" : "reject")-price-increase/",
+      body: Array(#"{"pending_price_increase_id":\#(id)}"#.utf8), mayBeRepeated: true)
+  }
+
   // MARK: Sending
 
   /// Throws only when there is no key to send.

@@ -142,8 +142,9 @@ private struct ErrorWords {
   }
 
   func isAbsence(status: Int) -> Bool {
-    let codes = ["no_such_instance", "instances_not_found", "not_found", "invalid_id", "no_such_ssh_key"]
-    if status == 404 { return codes.contains(code) || says("no_such_instance") }
-    return code == "no_such_instance" || code == "instances_not_found"
+    let codes = ["not_found", "invalid_id", "no_such_ssh_key"]
+    if status == 404, codes.contains(code) || says("no_such_instance") { return true }
+    // The last one comes with 404, and with 409 from older servers.
+    return ["no_such_instance", "instances_not_found", "no_pending_price_increase"].contains(code)
   }
 }

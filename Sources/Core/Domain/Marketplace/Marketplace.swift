@@ -37,6 +37,17 @@ package protocol Marketplace: Sendable {
 
   /// What the account spends by the hour now. Never from a cache: it is asked for to test a list.
   func spend() async throws(MarketplaceError) -> MarketSpend
+
+  /// What was charged for instances on each of the UTC days that the span from `start` up to `end`, without it, touches: one
+  /// charge for each instance and day, days in their order. Complete, or an error. See `MarketCharge.days` for what is refused.
+  func charges(from start: Timestamp, to end: Timestamp) async throws(MarketplaceError) -> [MarketCharge]
+
+  /// The price increases that wait for an answer, as many as the provider tells at once: what is not among them may still wait.
+  func priceIncreases() async throws(MarketplaceError) -> [PriceIncrease]
+
+  /// Accepts or refuses one. `.notFound` means that it no longer waits: withdrawn, over, or answered before, perhaps by a call
+  /// of ours whose answer was lost.
+  func answerPriceIncrease(_ id: PriceIncreaseID, accept: Bool) async throws(MarketplaceError)
 }
 
 /// The provider's own number of an instance (its contract).

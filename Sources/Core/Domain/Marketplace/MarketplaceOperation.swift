@@ -13,6 +13,9 @@ package enum MarketplaceOperation: String, Sendable, Hashable, CaseIterable {
   case registerWebhook = "register_webhook"
   case account
   case spend
+  case charges
+  case priceIncreases = "price_increases"
+  case answerPriceIncrease = "answer_price_increase"
 
   /// Whether doing it twice does no more than doing it once. Renting is the one call that is not so.
   package var isRepeatable: Bool { self != .create }

@@ -21,11 +21,15 @@ package struct Timestamp: Sendable, Hashable, Comparable {
     .microseconds(later.microseconds - earlier.microseconds)
   }
 
-  /// The next 00:00 UTC, a whole day from one midnight.
-  package var nextMidnight: Timestamp {
-    let day: Int64 = 86_400_000_000
-    return Timestamp(microseconds: (Self.floorDivide(microseconds, day).quotient + 1) * day)
+  /// The last 00:00 UTC, itself at midnight.
+  package var midnight: Timestamp {
+    Timestamp(microseconds: Self.floorDivide(microseconds, Self.day).quotient * Self.day)
   }
+
+  /// The next 00:00 UTC, a whole day from one midnight.
+  package var nextMidnight: Timestamp { Timestamp(microseconds: midnight.microseconds + Self.day) }
+
+  private static let day: Int64 = 86_400_000_000
 
   /// RFC 3339 in UTC with milliseconds: `2026-11-21T08:30:00.125Z`.
   package var rfc3339: String {
