@@ -155,6 +155,8 @@ private final class Stage: Sendable {
     case "logs_requested":
       let polls = recording.requests.count { $0.status == 404 }
       try await control("settings", #"{"log_polls": \#(polls)}"#)
+    case "pending_price_increases":
+      try await control("instances/48201338/price_increase", #"{"gpu_price": 0.36}"#)
     case "start_queued":
       _ = try await put("/api/v0/instances/48201337/", #"{"state": "stopped"}"#)
       try await control("instances/48201337/take_gpus", "{}")

@@ -72,34 +72,6 @@ import Testing
     #expect(refused.body["error"]?.asText == "insufficient_credit")
   }
 
-  @Test mutating func `charges are split by UTC day and agree with what was spent`() throws {
-    let id = try fixture.create(", \"label\": \"mine\"")
-    // From 13:46:40 over midnight.
-    fixture.pass(12 * 3600)
-    _ = try fixture.call("destroy", id)
-    let range = #"{"day": {"gte": 0, "lte": 2000000}, "type": {"in": ["instance", "volume"]}}"#
-    let charges = try fixture.call("charges", query: [("select_filters", range), ("latest_first", "false")])
-    let rows = try #require(charges.body["results"]?.asArray)
-    #expect(rows.map { $0["start"]?.asInt } == [950_400, 1_036_800])
-    #expect(rows.allSatisfy { $0["source"]?.asText == "instance-\(id)" })
-    #expect(rows.allSatisfy { $0["metadata"]?["label"]?.asText == "mine" })
-    let total = rows.reduce(0) { $0 + ($1["amount"]?.asNumber ?? 0) }
-    #expect(abs(total - (100 - (try #require(try credit())))) < 0.002)
-    let first = try fixture.call("charges", query: [("select_filters", range), ("limit", "1")])
-    #expect(first.body["results"]?.asArray?.count == 1)
-    let token = try #require(first.body["next_token"]?.asText)
-    let second = try fixture.call(
-      "charges", query: [("select_filters", range), ("limit", "1"), ("after_token", token)])
-    #expect(second.body["results"]?.asArray?.first == rows[1])
-    #expect(second.body["next_token"] == .null)
-  }
-
-  @Test mutating func `charges without both ends of the days are refused`() throws {
-    let answer = try fixture.call("charges", query: [("select_filters", #"{"day": {"gte": 0}}"#)])
-    #expect(answer.status == 400)
-    #expect(answer.body["error"] == nil)
-  }
-
   @Test mutating func `billing may run faster than time`() throws {
     try fixture.control("POST", "settings", #"{"accrual_speed": 3600}"#)
     _ = try fixture.create()

@@ -13,6 +13,8 @@ import JSON
 ///     POST /sim/account    {"credit": 0.5}
 ///     POST /sim/instances/{id}/{outbid,release,take_gpus,crash,offline,online,pull_fails,runtime_fails,stuck,deaf,
 ///                               silent,proxy_only,full_disk}
+///     POST /sim/instances/{id}/price_increase  {"gpu_price": 0.4}  its host wants more, see `announceIncrease`
+///     POST /sim/instances/{id}/transfer  {"down": 7, "up": 1.4}    GB that it received and sent
 ///     POST /sim/machines/{id}/{offline,online}                     a host with everything on it
 ///     GET  /sim/truth      every contract ever, its states and cost
 ///     GET  /sim/requests   counts and the last requests; DELETE forgets them
@@ -75,8 +77,31 @@ extension World {
     case "crash": crash(id, message: body["message"]?.asText)
     case "offline": goOffline(id, lasting: lasting)
     case "online": comeBack(id)
+    case "price_increase": try announceIncrease(id, body)
+    case "transfer":
+      transfer(id, down: try body["down"]?.seconds("down") ?? 0, up: try body["up"]?.seconds("up") ?? 0)
     default: doom(id, try Self.fate(what, body))
     }
+  }
+
+  /// `gpu_price` ($ per GPU and hour), `storage_cost` ($ per GB and month), or both; `ends_in`: seconds to the end of the present
+  /// term, as it is by default; `extends`: seconds from there to the new end, a month by default; `at_once`: acceptance changes
+  /// the price at once, for who cannot wait for the end of the term.
+  private mutating func announceIncrease(_ id: Int, _ body: JSONObject) throws(ControlError) {
+    guard let contract = contracts[id], !contract.isBid, !contract.hasExpired else {
+      throw ControlError("instance \(id) bids, or its term is over: its price cannot be raised")
+    }
+    let gpuPrice = try body["gpu_price"]?.seconds("gpu_price")
+    let storageCost = try body["storage_cost"]?.seconds("storage_cost")
+    guard gpuPrice != nil || storageCost != nil else { throw ControlError("nothing of instance \(id) becomes dearer") }
+    let end = try body["ends_in"].map { value throws(ControlError) in now + (try value.seconds("ends_in")) }
+    let termEnds = end ?? contract.endDate
+    let increase = PriceIncrease(
+      id: nextIncrease, contract: id, announcedAt: now, gpuPrice: gpuPrice, storageCost: storageCost,
+      newEnd: termEnds + (try body["extends"]?.seconds("extends") ?? 2_592_000),
+      isImmediate: try body["at_once"]?.flag("at_once") ?? false)
+    nextIncrease += 1
+    announce(increase, termEnds: termEnds)
   }
 
   /// Who stays for a time is there.
@@ -130,7 +155,18 @@ extension World {
     row["credit"] = .number(wallet.credit)
     row["alive"] = .list(all.filter(\.isAlive).map(\.id))
     row["contracts"] = .array(all.map(\.truth))
+    row["price_increases"] = .array(increases.map(\.truth))
     row["webhooks"] = .array(hooks.map { hookRow($0, showsSecret: true) })
+    return row.json
+  }
+}
+
+extension PriceIncrease {
+  fileprivate var truth: JSONValue {
+    var row = Row()
+    row["id"] = .int(id)
+    row["contract"] = .int(contract)
+    row["state"] = .string(state.rawValue)
     return row.json
   }
 }
@@ -153,6 +189,8 @@ extension Contract {
     row["gpu_seconds"] = .number(account.gpuSeconds)
     row["disk_seconds"] = .number(account.diskSeconds)
     row["cost"] = .number(account.cost)
+    row["gpu_price"] = .number(gpuPrice)
+    row["expired"] = .bool(hasExpired)
     row["proxy_port"] = .int(proxySSHPort)
     row["states"] = .array(
       history.enumerated().map { index, entry in

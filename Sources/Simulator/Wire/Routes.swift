@@ -54,6 +54,11 @@ struct Route: Sendable {
     Route("reboot", .put, "/api/v0/instances/reboot/#", every: 1) { try $0.reboot($1) },
     Route("recycle", .put, "/api/v0/instances/recycle/#", every: 1) { try $0.recycle($1) },
     Route("bid_price", .put, "/api/v0/instances/bid_price/#", every: 5.5) { try $0.changeBid($1) },
+    Route("price_increases", .get, "/api/v0/instances/pending-price-increases", every: 2) {
+      try $0.pendingIncreases($1)
+    },
+    Route("accept_increase", .put, "/api/v0/instances/accept-price-increase", every: 2) { try $0.acceptIncrease($1) },
+    Route("reject_increase", .put, "/api/v0/instances/reject-price-increase", every: 2) { try $0.rejectIncrease($1) },
     Route("request_logs", .put, "/api/v0/instances/request_logs/#", every: 1) { try $0.requestLogs($1) },
 
     Route("instance_keys", .get, "/api/v0/instances/#/ssh", every: 2) { try $0.instanceKeys($1) },

@@ -115,6 +115,17 @@ extension World {
       row["offers"] = .array([])
     } else if route.name == "spend" {
       return spend(gpu: 0, disk: 0, isActive: false)
+    } else if route.name == "charges" {
+      row["success"] = .bool(true)
+      row["count"] = .int(0)
+      row["total"] = .int(0)
+      row["next_token"] = .null
+      row["results"] = .array([])
+    } else if route.name == "price_increases" {
+      row["success"] = .bool(true)
+      row["count"] = .int(0)
+      row["truncated"] = .bool(false)
+      row["pending_price_increases"] = .array([])
     } else {
       row["instances"] = .null
     }
@@ -126,12 +137,13 @@ extension World {
     let parsed: JSONValue
     do { parsed = try JSONValue.parse(answer.body) } catch { return answer }
     guard let object = parsed.asObject else { return answer }
-    let rows = object["instances"]?.asArray ?? []
+    let list = ["instances", "results", "pending_price_increases"].first { object[$0] != nil } ?? ""
+    let rows = object[list]?.asArray ?? []
     let kept = Array(rows.prefix(rows.count / 2))
     let members = object.members.map { member in
       switch member.name {
-      case "instances": JSONObject.Member(name: member.name, value: .array(kept))
-      case "instances_found": JSONObject.Member(name: member.name, value: .int(kept.count))
+      case list: JSONObject.Member(name: member.name, value: .array(kept))
+      case "instances_found", "count": JSONObject.Member(name: member.name, value: .int(kept.count))
       case "next_token": JSONObject.Member(name: member.name, value: .null)
       default: member
       }

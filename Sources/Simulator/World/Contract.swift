@@ -80,7 +80,8 @@ struct SSHKey: Sendable {
 /// A rental: everything the service knows of it, from its creation to after its end.
 struct Contract: Sendable {
   let id: Int
-  let offer: Offer
+  /// As it was taken, at the price that holds now.
+  var offer: Offer
   let createdAt: Double
   let visibleAt: Double
   var label: String?
@@ -113,6 +114,10 @@ struct Contract: Sendable {
   var destroyedAt: Double?
   var destroyedBy: World.Caller?
   var vanishesAt: Double?
+  /// The end of its term, where somebody has set one; nothing happens at the end of the usual month.
+  var endsAt: Double?
+  /// Whether its term is over: it cannot start again.
+  var hasExpired = false
   var history: [(since: Double, status: Status)]
   var account = Consumption()
 
@@ -125,6 +130,7 @@ struct Contract: Sendable {
   /// Whether a start waits for the GPUs.
   var isQueued: Bool { isAlive && status.intended == .running && status.current == .stopped }
   var gpuPrice: Double { bid ?? offer.basePrice }
+  var endDate: Double { endsAt ?? createdAt + 2_592_000 }
   var allowsSSH: Bool { !runtype.hasPrefix("args") }
   var allowsDirect: Bool { runtype.contains("direc") }
   var isJupyter: Bool { runtype.contains("jupyter") }

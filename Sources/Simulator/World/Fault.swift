@@ -41,7 +41,7 @@ struct Fault: Sendable {
     case empty
     /// A rate of spend that is far too high.
     case lie
-    /// The list's last page too early: `total_instances` tells, if one looks.
+    /// The list's last page too early: `total_instances`, or the charges' `total`, tells, if one looks.
     case short
     case limited = "429"
     case quota

@@ -25,6 +25,9 @@ struct Wallet: Sendable {
     return countedTo + credit / rate * 3600 / speed
   }
 
+  /// For what does not flow by the hour.
+  mutating func pay(_ dollars: Double) { credit -= dollars }
+
   mutating func set(credit: Double) { self.credit = credit }
   mutating func exhaust() { credit = min(credit, 0) }
 }

@@ -49,6 +49,8 @@ extension World {
     guard wallet.credit > 0 else {
       throw Refused(.failure(400, "missing_billing", "You lack credit, see the billing page."))
     }
+    // That it cannot start is documented, in which words is not.
+    guard !contract.hasExpired else { throw Refused(.failure(400, "invalid_args", "The contract has expired.")) }
     record("start", id)
     let isComing = contract.status.intended == .running && contract.status.current == .running
     if isComing, contract.status.actual != .exited { return .success }

@@ -35,9 +35,9 @@ extension World {
   }
 
   /// Forgets when a mishap ends, or says it anew.
-  private mutating func end(_ mishap: Ending.Mishap, after seconds: Double?) {
-    endings.removeAll { $0.mishap == mishap }
-    if let seconds { endings.append(Ending(at: now + seconds, mishap: mishap)) }
+  private mutating func end(_ mishap: Ending.What, after seconds: Double?) {
+    endings.removeAll { $0.what == mishap }
+    if let seconds { endings.append(Ending(at: now + seconds, what: mishap)) }
   }
 
   /// Somebody takes the GPUs of a stopped contract, so that its start will be queued.

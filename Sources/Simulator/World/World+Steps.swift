@@ -108,11 +108,12 @@ extension World {
 
   /// What lasts for a time is over.
   mutating func takeEnding(_ ending: Ending) {
-    endings.removeAll { $0.mishap == ending.mishap }
-    switch ending.mishap {
+    endings.removeAll { $0.what == ending.what }
+    switch ending.what {
     case .outbid(let contract): release(contract)
     case .offline(let contract): comeBack(contract)
     case .machineOffline(let machine): comeBack(machine: machine)
+    case .term(let contract): finishTerm(of: contract)
     }
   }
 

@@ -22,8 +22,11 @@ struct World: Sendable {
   var strangers: Set<Slot> = []
   /// Machines that nobody hears of.
   var silentMachines: Set<Int> = []
-  /// When mishaps that last for a time are over.
+  /// When mishaps that last for a time are over, and terms of contracts.
   var endings: [Ending] = []
+  /// Every price increase ever, by its number.
+  var increases: [PriceIncrease] = []
+  var nextIncrease = 31
   /// Contracts with something planned or about to vanish: when to look at them next.
   private(set) var due: [Int: Double] = [:]
   private(set) var orders: [MachineOrder] = []
