@@ -270,7 +270,10 @@ let package = Package(
       name: "JSONTests", dependencies: ["JSON"], path: "Tests/JSONTests", swiftSettings: strict),
     .testTarget(
       name: "SimulatorTests",
-      dependencies: ["Simulator", "HTTPServer", "HTTPClient", "JSON", "Locking", "CSystem", "TestSupport"],
+      dependencies: [
+        "Simulator", "VastMarketplace", "Domain", "HTTPServer", "HTTPClient", "JSON", "Locking", "CSystem",
+        "TestSupport",
+      ],
       path: "Tests/SimulatorTests", exclude: ["Recordings"], swiftSettings: strict),
     .testTarget(
       name: "EndToEndTests",
