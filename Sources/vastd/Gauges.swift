@@ -16,7 +16,7 @@ struct Gauges: Sendable {
         metrics.jobs.replace(named(try reader.jobCounts(), of: JobState.allCases))
         metrics.outboxPending.set(Double(try reader.pendingDeliveries()))
         var rate = Money.zero
-        for instance in try reader.liveInstances() { rate += instance.burnRate }
+        for instance in try reader.liveInstances() { rate += instance.billedRates.gpu + instance.billedRates.storage }
         metrics.burnRate.set(rate.dollars)
         metrics.spend.raise(to: Int(try reader.totalCost().microdollars))
       }
@@ -30,16 +30,5 @@ struct Gauges: Sendable {
     _ counts: [State: Int], of all: [State]
   ) -> [String: Double] where State.RawValue == String {
     Dictionary(uniqueKeysWithValues: all.map { ($0.rawValue, Double(counts[$0] ?? 0)) })
-  }
-}
-
-extension Instance {
-  /// What it costs by the hour at this moment.
-  fileprivate var burnRate: Money {
-    switch state {
-    case .running: pricePerHour ?? .zero
-    case .loading, .stopping, .stopped, .destroying, .lost: storagePerHour ?? .zero
-    case .requested, .creating, .destroyed, .failed: .zero
-    }
   }
 }

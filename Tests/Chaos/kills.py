@@ -130,11 +130,13 @@ class Round:
         vastd.wait_until_ready()
         neighbour.wait_until_ready()
         self.webhook = vastd.json("POST", "/v1/webhooks", {"url": self.receiver.url})["id"]
-        for number in range(self.kills):
+        # A quarter of them, whichever: drawn one by one, a short run could have too few to count.
+        recoveries = [number % 4 == 3 for number in range(self.kills)]
+        self.random.shuffle(recoveries)
+        for number, in_recovery in enumerate(recoveries):
             neighbours_turn = number % NEIGHBOUR_EVERY == NEIGHBOUR_EVERY - 1
             if neighbours_turn:
                 self.submit_to_neighbour()
-            in_recovery = self.random.random() < 0.25
             end = time.monotonic() + (self.random.uniform(0, 0.3) if in_recovery else self.random.uniform(0.2, 2.0))
             while time.monotonic() < end:
                 try:

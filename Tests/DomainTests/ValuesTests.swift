@@ -104,6 +104,12 @@ import Testing
     #expect(lines.cost(until: start + .seconds(10 * 3600)).microdollars == 10_000 + 2 * 410_000 + 20_000)
     #expect(lines.cost(until: start + .seconds(1.5 * 3600)).microdollars == 10_000 + 205_000)
     #expect([BillingEvent]().cost(until: start) == .zero)
+    // What comes at the same moment, or before, comes right after: none is taken for the last, and none goes back in time.
+    for hours in [4.0, 3.5] {
+      let late = entry(.rateChanged, hours, gpu: 1, disk: 1).following(lines[3])
+      #expect(late.at == lines[3].at + .microseconds(1) && late.gpuPerHour == Money(microdollars: 1))
+    }
+    #expect(lines[3].following(lines[2]) == lines[3] && lines[0].following(nil) == lines[0])
   }
 
   @Test func `ids drawn from a bound chance are the same again, and others are not`() {

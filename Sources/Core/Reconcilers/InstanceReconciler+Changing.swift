@@ -68,8 +68,13 @@ extension StoreTransaction {
     _ changed: Instance, before: Instance, event: InstanceEvent?, at now: Timestamp
   ) throws(StoreError) -> InstanceChange? {
     var row = changed
-    if let entry = row.ledgerEntry(after: event, before: before, at: now) { try append(entry) }
-    row.cost = try billingEvents(of: row.id).cost(until: now)
+    let lines = try billingEvents(of: row.id)
+    if let entry = row.ledgerEntry(after: event, before: before, at: now) {
+      try append(entry.following(lines.last))
+      row.cost = try billingEvents(of: row.id).cost(until: now)
+    } else {
+      row.cost = lines.cost(until: now)
+    }
     guard try update(&row) else { return nil }
     if row.cost != before.cost, let jobID = row.jobID, var job = try job(jobID) {
       let others = try instances(ofJob: jobID).filter { $0.id != row.id }
@@ -120,25 +125,21 @@ extension Instance {
   /// It ran before and was asked to run again.
   private var isStartedAgain: Bool { state == .loading && runningAt != nil }
 
-  /// The line that the ledger needs after a change: money flows from the contract's making to the proof that it is gone,
-  /// the GPUs' part only while it runs.
+  /// The line that the ledger needs after a change: money flows from the contract's making until it was seen gone, at rates that
+  /// follow what the machine does.
   fileprivate func ledgerEntry(after event: InstanceEvent?, before: Instance, at now: Timestamp) -> BillingEvent? {
-    let gpu = state == .running ? gpuPerHour : .zero
-    func entry(_ kind: BillingEvent.Kind, gpu: Money) -> BillingEvent {
+    let (gpu, storage) = billedRates
+    func entry(_ kind: BillingEvent.Kind, at moment: Timestamp) -> BillingEvent {
       BillingEvent(
-        instanceID: id, jobID: jobID, kind: kind, at: now, gpuPerHour: gpu, storagePerHour: storagePerHour ?? .zero)
+        instanceID: id, jobID: jobID, kind: kind, at: moment, gpuPerHour: gpu, storagePerHour: storage)
     }
     switch event {
-    case .created: return entry(.start, gpu: .zero)
-    case .goneProven: return entry(.stop, gpu: .zero)
-    case .booted, .stopSeen, .vanished, .stopAsked: return entry(.rateChanged, gpu: gpu)
-    case .destroyAsked:
-      // A running machine bills until it is gone.
-      return nil
+    case .created: return entry(.start, at: now)
+    // Since the first of the lists that were confirmed: it was gone by then, and what was seen once more is not there any more.
+    case .goneProven: return entry(.stop, at: before.absentSince ?? now)
     default:
-      let isMetered = state == before.state && [.loading, .running, .stopping, .stopped].contains(state)
-      let hasNewRate = pricePerHour != before.pricePerHour || storagePerHour != before.storagePerHour
-      return isMetered && hasNewRate ? entry(.rateChanged, gpu: gpu) : nil
+      guard marketID != nil, !state.isFinal, billedRates != before.billedRates else { return nil }
+      return entry(.rateChanged, at: now)
     }
   }
 }

@@ -61,6 +61,7 @@ extension InstanceReconciler {
         row.destroyedAt = now
       } else {
         row.stoppedAt = now
+        row.marketStatus = nil
         row.failure = Failure(
           code: "instance_gone", detail: "The instance is gone though nobody here destroyed it.", isRetryable: true)
       }

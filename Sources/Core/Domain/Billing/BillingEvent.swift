@@ -29,6 +29,14 @@ package struct BillingEvent: Sendable, Hashable {
 
   /// Equal for the same fact observed twice.
   package var key: String { "\(instanceID)/\(kind.rawValue)/\(at.microseconds)" }
+
+  /// The same after the instance's last line: two facts of one microsecond would be taken for one, and none goes back in time.
+  package func following(_ last: BillingEvent?) -> BillingEvent {
+    guard let last, at <= last.at else { return self }
+    var event = self
+    event.at = last.at + .microseconds(1)
+    return event
+  }
 }
 
 extension Sequence<BillingEvent> {

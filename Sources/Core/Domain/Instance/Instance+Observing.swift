@@ -41,6 +41,23 @@ extension Instance {
     Money(microdollars: max(0, (pricePerHour?.microdollars ?? 0) - (storagePerHour?.microdollars ?? 0)))
   }
 
+  /// What Vast charges by the hour as it stands: GPUs while the container runs, the disk for as long as it exists, and neither while
+  /// its host is not heard of.
+  package var billedRates: (gpu: Money, storage: Money) {
+    let storage = storagePerHour ?? .zero
+    switch state {
+    case .requested, .creating, .destroyed, .failed: return (.zero, .zero)
+    case .loading: return (.zero, storage)
+    // One that is asked to go bills on as what it was.
+    case .running, .stopping, .stopped, .destroying, .lost:
+      switch marketStatus {
+      case "offline", "unknown": return (.zero, .zero)
+      case "running": return (gpuPerHour, storage)
+      default: return (.zero, storage)
+      }
+    }
+  }
+
   /// One name for one boot of one contract, so that another machine behind the same address is never taken for it.
   package var pinName: String {
     "\(id.rawValue)-\(marketID?.rawValue ?? 0)-\((runningAt?.microseconds ?? 0) / 1_000_000)"
