@@ -5,7 +5,7 @@ struct RemoteWorkspaceParsingTests {
   private let workspace = RemoteWorkspace(jobID: ID("job_01j9z3v8k2m4n6p8q0r2s4t6v8")!, attempt: 1)
 
   private func line(_ state: String, pid: String = "-", code: String = "-", log: String = "12") -> String {
-    "vastd-status state=\(state) pid=\(pid) code=\(code) prepared=1 inputs=0 installed=1 setup_failed=0 log=\(log) idle=3 free=9"
+    "vastd-status state=\(state) pid=\(pid) code=\(code) prepared=1 inputs=0 installed=1 setup_failed=0 told=0 log=\(log) idle=3 free=9"
   }
 
   @Test func `each state is read as it was printed`() {
@@ -21,20 +21,23 @@ struct RemoteWorkspaceParsingTests {
 
   @Test func `the rest of a status is read along`() throws {
     let status = try #require(RemoteStatus(printed: Array(line("not_started").utf8)))
-    #expect(status.hasFolder && !status.hasInputs && status.isInstalled && !status.hasSetupFailed)
+    #expect(
+      status.hasFolder && !status.hasInputs && status.isInstalled && !status.hasSetupFailed && !status.isToldToEnd)
+    let told = line("ended", code: "143").replacing("told=0", with: "told=1")
+    #expect(try #require(RemoteStatus(printed: Array(told.utf8))).isToldToEnd)
     #expect(status.logBytes == 12 && status.idle == .seconds(3) && status.freeBytes == 9)
   }
 
   @Test(arguments: [
     "", "vastd-status", "vastd-status ", "vastd-status state=ended", "state=running pid=1",
-    "vastd-status state=running pid=- code=- prepared=1 inputs=0 installed=1 setup_failed=0 log=1 idle=0 free=0",
-    "vastd-status state=running pid=-5 code=- prepared=1 inputs=0 installed=1 setup_failed=0 log=1 idle=0 free=0",
-    "vastd-status state=ended pid=1 code=256 prepared=1 inputs=0 installed=1 setup_failed=0 log=1 idle=0 free=0",
-    "vastd-status state=ended pid=1 code=x prepared=1 inputs=0 installed=1 setup_failed=0 log=1 idle=0 free=0",
-    "vastd-status state=asleep pid=1 code=0 prepared=1 inputs=0 installed=1 setup_failed=0 log=1 idle=0 free=0",
-    "vastd-status state=not_started pid=- code=- prepared=1 inputs=0 installed=1 setup_failed=0 log=-1 idle=0 free=0",
-    "vastd-status state=not_started pid=- code=- prepared=1 inputs=0 installed=1 setup_failed=0 log=9223372036854775808 idle=0 free=0",
-    "vastd-status state=not_started nonsense prepared=1 inputs=0 installed=1 setup_failed=0 log=1 idle=0 free=0",
+    "vastd-status state=running pid=- code=- prepared=1 inputs=0 installed=1 setup_failed=0 told=0 log=1 idle=0 free=0",
+    "vastd-status state=running pid=-5 code=- prepared=1 inputs=0 installed=1 setup_failed=0 told=0 log=1 idle=0 free=0",
+    "vastd-status state=ended pid=1 code=256 prepared=1 inputs=0 installed=1 setup_failed=0 told=0 log=1 idle=0 free=0",
+    "vastd-status state=ended pid=1 code=x prepared=1 inputs=0 installed=1 setup_failed=0 told=0 log=1 idle=0 free=0",
+    "vastd-status state=asleep pid=1 code=0 prepared=1 inputs=0 installed=1 setup_failed=0 told=0 log=1 idle=0 free=0",
+    "vastd-status state=not_started pid=- code=- prepared=1 inputs=0 installed=1 setup_failed=0 told=0 log=-1 idle=0 free=0",
+    "vastd-status state=not_started pid=- code=- prepared=1 inputs=0 installed=1 setup_failed=0 told=0 log=9223372036854775808 idle=0 free=0",
+    "vastd-status state=not_started nonsense prepared=1 inputs=0 installed=1 setup_failed=0 told=0 log=1 idle=0 free=0",
   ])
   func `what is no status in order is none`(text: String) {
     #expect(RemoteStatus(printed: Array(text.utf8)) == nil)

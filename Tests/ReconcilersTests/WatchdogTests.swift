@@ -120,7 +120,7 @@ import Testing
     world.shell.change { shell in
       shell.cutFollows = [Array("one\n".utf8)]
       let line =
-        "vastd-status state=ended pid=7 code=0 prepared=1 inputs=1 installed=1 setup_failed=0 log=8 idle=0 free=1000000000\n"
+        "vastd-status state=ended pid=7 code=0 prepared=1 inputs=1 installed=1 setup_failed=0 told=0 log=8 idle=0 free=1000000000\n"
       shell.answers["status"] = RemoteResult(exitCode: 0, standardOutput: Array(line.utf8))
     }
     let id = try await world.submit { $0.idleTimeout = .seconds(60) }

@@ -98,7 +98,7 @@ final class Machine: @unchecked Sendable {
       state = "not_started"
     }
     let flags = "prepared=\(folder == nil ? 0 : 1) inputs=\(folder?.hasInputs == true ? 1 : 0)"
-    let installed = "installed=\(folder?.work == nil ? 0 : 1) setup_failed=0"
+    let installed = "installed=\(folder?.work == nil ? 0 : 1) setup_failed=0 told=\(folder?.isStopped == true ? 1 : 0)"
     return
       "vastd-status state=\(state) pid=7 code=\(code) \(flags) \(installed) log=\(folder?.log(at: now).count ?? 0) idle=0 free=9000000000\n"
   }

@@ -176,7 +176,6 @@ extension Fleet {
   private func refuseConfigured(_ webhook: Webhook) throws(FleetError) {
     if webhook.isConfigured { throw .configuredWebhook }
   }
-
 }
 
 extension FleetError {

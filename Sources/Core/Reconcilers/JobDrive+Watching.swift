@@ -107,6 +107,7 @@ extension JobDrive {
 
   /// We ended it, and died before that was on record, or could not write it: what it was ended for is found again.
   private func endedByUs(_ job: Job, _ remote: RemoteJob) async -> Progress {
+    if job.isCancelRequested { return await giveUp(job, .cancelled, nil) }
     if let deadline = job.deadline, context.now() >= deadline { return await cutShort(job, remote, job.tooLong) }
     if let bound = job.specification.maximumCost, costNow(of: job) >= bound {
       return await cutShort(job, remote, job.tooCostly)

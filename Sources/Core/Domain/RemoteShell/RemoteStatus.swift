@@ -48,13 +48,13 @@ package struct RemoteStatus: Sendable, Hashable {
       state = .ended(exitCode: Int32(code))
     default: return nil
     }
-    guard let hasSetupFailed = flag("setup_failed"), let hasFolder = flag("prepared"), let hasInputs = flag("inputs"),
+    guard let hasSetupFailed = flag("setup_failed"), let isToldToEnd = flag("told"), let hasFolder = flag("prepared"),
+      let hasInputs = flag("inputs"),
       let isInstalled = flag("installed"), let logBytes = number("log"), logBytes >= 0, let idle = number("idle"),
       let freeBytes = number("free"), freeBytes >= -1
     else { return nil }
     self.hasSetupFailed = hasSetupFailed
-    // Not said by what was installed before this was asked for.
-    isToldToEnd = flag("told") ?? false
+    self.isToldToEnd = isToldToEnd
     self.hasFolder = hasFolder
     self.hasInputs = hasInputs
     self.isInstalled = isInstalled
