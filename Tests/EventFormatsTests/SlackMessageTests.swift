@@ -58,6 +58,15 @@ import Testing
         ],
         ":x: *Job t failed*\n`command_failed` d\nexit code 3 · cost $0.000005"
       ),
+      ("job.awaiting_approval", ["name": "t"], ":raised_hand: *Job t waits for approval*"),
+      (
+        "job.awaiting_approval",
+        [
+          "name": "t", "price_per_hour_usd": .money(Money(microdollars: 400_000)),
+          "total_usd": .money(Money(microdollars: 1_200_000)),
+        ],
+        ":raised_hand: *Job t waits for approval*\n$0.4 an hour · $1.2 in all"
+      ),
       ("provider.degraded", ["code": "unavailable"], ":warning: *Vast.ai does not answer as it should*\n`unavailable`"),
       ("some.new_thing", [:], ":information_source: *some.new_thing · ins_1*"),
     ] as [(String, [String: EventFact], String)])

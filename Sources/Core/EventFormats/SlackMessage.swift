@@ -86,6 +86,7 @@ struct SlackLine {
       add(facts.line(["cost"]))
     case "job.awaiting_approval":
       (icon, title) = (":raised_hand:", "Job \(facts.job) waits for approval")
+      add(facts.line(["price", "total"]))
     case "budget.exceeded":
       (icon, title) = (":money_with_wings:", "A budget is exceeded")
       add(facts.failure)
@@ -149,6 +150,7 @@ private struct Facts {
       case "price": money("price_per_hour_usd").map { "\($0) an hour" }
       case "exit": text("exit_code").map { "exit code \($0)" }
       case "cost": money("cost_usd").map { "cost \($0)" }
+      case "total": money("total_usd").map { "\($0) in all" }
       default: nil
       }
     }.joined(separator: " · ")

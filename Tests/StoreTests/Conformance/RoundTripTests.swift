@@ -104,6 +104,8 @@ extension Job {
     specification.maximumDuration = .microseconds(1_500_001)
     specification.maximumCost = Money(microdollars: 5)
     specification.approval = .required
+    specification.expectedTransfer.upGigabytes = 1.5
+    specification.expectedTransfer.downGigabytes = 20
     specification.maximumAttempts = 7
     specification.onFailure = .keep
     specification.idleTimeout = .seconds(60)
@@ -117,6 +119,10 @@ extension Job {
     job.exitCode = -9
     job.failure = Failure(code: "command_failed", detail: "It ended with 1.", isRetryable: true)
     job.quote = Quote(offerID: 5, gpuName: "H100", pricePerHour: Money(microdollars: 2_000_000), madeAt: moment)
+    job.quote?.storagePerHour = Money(microdollars: 3)
+    job.quote?.transfer = Money(microdollars: 4)
+    job.quote?.total = Money(microdollars: 5)
+    job.quote?.ceiling = Money(microdollars: 2_200_000)
     job.cost = Money(microdollars: 42)
     job.failedMachines = [5, 4]
     job.results = Results(sizeBytes: 12, sha256: "00", missing: ["plot.png"])
@@ -155,6 +161,7 @@ extension Instance {
     query.minimumCUDA = 12.4
     query.regions = ["SE"]
     query.isInterruptible = true
+    query.bidPerHour = Money(microdollars: 9)
     query.isVerified = false
     query.selection = .mostReliable
     query.excludedMachines = [2, 1]

@@ -8,6 +8,10 @@ extension Job {
     facts.note("code", failure?.code)
     facts.note("detail", failure?.detail)
     if state.isFinal { facts.note("cost_usd", cost) }
+    if state == .awaitingApproval {
+      facts.note("price_per_hour_usd", quote?.pricePerHour)
+      facts.note("total_usd", quote?.total)
+    }
     return FleetEvent(
       type: "job.\(state.rawValue)", subject: id.rawValue, instanceID: instanceID, jobID: id, at: moment, data: facts)
   }

@@ -16,7 +16,7 @@ package struct Job: Sendable, Hashable, Identified {
   package var outcome: JobOutcome?
   package var exitCode: Int32?
   package var failure: Failure?
-  /// What it would cost by the hour, as found when approval was asked for.
+  /// What it would cost, as found when approval was asked for.
   package var quote: Quote?
   package var cost = Money.zero
   /// Machines that failed it; never tried again for this job.
@@ -53,20 +53,6 @@ package struct Job: Sendable, Hashable, Identified {
 
   /// For the store, which reads back what `apply` once produced.
   package mutating func restore(state: JobState) { self.state = state }
-
-  package struct Quote: Sendable, Hashable {
-    package var offerID: Int64
-    package var gpuName: String
-    package var pricePerHour: Money
-    package var madeAt: Timestamp
-
-    package init(offerID: Int64, gpuName: String, pricePerHour: Money, madeAt: Timestamp) {
-      self.offerID = offerID
-      self.gpuName = gpuName
-      self.pricePerHour = pricePerHour
-      self.madeAt = madeAt
-    }
-  }
 
   package struct Results: Sendable, Hashable {
     package var sizeBytes: Int64

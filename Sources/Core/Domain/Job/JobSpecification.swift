@@ -22,6 +22,8 @@ package struct JobSpecification: Sendable, Hashable {
   package var maximumDuration: Duration?
   package var maximumCost: Money?
   package var approval = Approval.automatic
+  /// For estimates only.
+  package var expectedTransfer = Transfer()
   /// Machines tried at the most.
   package var maximumAttempts = 3
   /// Whether a machine that is lost under the running command has another one take over.
@@ -76,6 +78,7 @@ package struct JobSpecification: Sendable, Hashable {
       query.minimumReliability = minimumReliability
       query.regions = regions
       query.isInterruptible = isInterruptible
+      query.bidPerHour = isInterruptible ? bidPerHour : nil
       query.selection = selection
       query.excludedMachines = excludedMachines
       query.filters = filters

@@ -94,11 +94,13 @@ package struct MarketAccount: Sendable, Hashable {
   }
 
   /// What instances are called when a caller does not say: the nickname, else the part of the e-mail address before the @.
-  package var defaultLabel: String {
-    if let nickname, !nickname.isEmpty { return nickname }
-    if let local = email?.split(separator: "@").first, !local.isEmpty { return String(local) }
-    return "vast-user"
-  }
+  package var defaultLabel: String { nameByNickname ?? nameByEmail ?? Self.plainLabel }
+
+  package var nameByNickname: String? { nickname.flatMap { $0.isEmpty ? nil : $0 } }
+  package var nameByEmail: String? { email?.split(separator: "@").first.map(String.init) }
+
+  /// Where the account has no name.
+  package static let plainLabel = "vast-user"
 }
 
 /// Everything that `create` sends. Built from stored fields only, so that a restart would send the same.

@@ -12,6 +12,8 @@ package struct OfferQuery: Sendable, Hashable {
   /// Two-letter country codes.
   package var regions: [String] = []
   package var isInterruptible = false
+  /// What is bid for an interruptible offer; nil for the least that runs.
+  package var bidPerHour: Money?
   /// nil: verified machines only, Vast's own default. false: unverified ones too.
   package var isVerified: Bool?
   package var selection = OfferSelection.cheapest
@@ -66,7 +68,7 @@ extension OfferQuery {
   package func admits(_ offer: Offer) -> Bool {
     if let gpuName, offer.gpuName.lowercased() != gpuName.lowercased() { return false }
     if let gpuCount, offer.gpuCount != gpuCount { return false }
-    if let maximumPricePerHour, offer.pricePerHour > maximumPricePerHour { return false }
+    if let maximumPricePerHour, price(of: offer) > maximumPricePerHour { return false }
     if let minimumReliability, offer.reliability < minimumReliability { return false }
     if let minimumGPURAMGigabytes,
       offer.gpuRAMMegabytes < minimumGPURAMGigabytes * 1024 * Self.ramTolerance
@@ -77,6 +79,12 @@ extension OfferQuery {
     if let minimumCUDA, offer.cudaVersion < minimumCUDA { return false }
     if let offerID, offer.id != offerID { return false }
     return !excludedMachines.contains(offer.machineID) && !excludedHosts.contains(offer.hostID)
+  }
+
+  /// What the offer costs by the hour when it is rented as wished, GPUs and disk: a bid replaces the GPUs' price.
+  package func price(of offer: Offer) -> Money {
+    guard isInterruptible else { return offer.pricePerHour }
+    return (bidPerHour ?? offer.standardBidPerHour) + offer.storagePerHour(gigabytes: minimumDiskGigabytes ?? 0)
   }
 
   /// A card sold as 24 GB reports 24564 MB and not 24576; some report 7 % less than their nominal size.

@@ -42,6 +42,7 @@ extension OfferQuery {
       writer.known("min_cuda", minimumCUDA)
       if !regions.isEmpty { writer.texts("regions", regions) }
       if isInterruptible { writer.member("interruptible", true) }
+      writer.known("bid_per_hour", bidPerHour)
       if let isVerified { writer.member("verified", isVerified) }
       writer.member("selection", selection.rawValue)
       if !excludedMachines.isEmpty { writer.integers("exclude_machines", excludedMachines) }
@@ -62,6 +63,7 @@ extension OfferQuery {
     minimumCUDA = document.number("min_cuda")
     regions = document.texts("regions") ?? []
     isInterruptible = document.bool("interruptible") ?? false
+    bidPerHour = document.money("bid_per_hour")
     isVerified = document.bool("verified")
     selection = document.choice("selection") ?? selection
     excludedMachines = Set(document.integers("exclude_machines") ?? [])

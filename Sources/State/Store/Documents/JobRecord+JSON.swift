@@ -25,7 +25,11 @@ extension Job.Quote {
       writer.member("offer_id", offerID)
       writer.member("gpu_name", gpuName)
       writer.known("price_per_hour", pricePerHour)
+      writer.known("storage_per_hour", storagePerHour)
+      writer.known("transfer", transfer)
+      writer.known("total", total)
       writer.known("made_at", madeAt)
+      writer.known("ceiling", ceiling)
     }
   }
 
@@ -34,6 +38,11 @@ extension Job.Quote {
       let madeAt = document.moment("made_at")
     else { return nil }
     self.init(offerID: offerID, gpuName: document.text("gpu_name") ?? "", pricePerHour: price, madeAt: madeAt)
+    storagePerHour = document.money("storage_per_hour")
+    transfer = document.money("transfer")
+    total = document.money("total")
+    // What an older release approved is not bounded.
+    ceiling = document.money("ceiling")
   }
 }
 

@@ -19,6 +19,8 @@ extension JobSpecification {
       writer.known("max_duration_us", maximumDuration)
       writer.known("max_cost", maximumCost)
       writer.member("approval", approval.rawValue)
+      if expectedTransfer.upGigabytes > 0 { writer.member("transfer_up_gb", expectedTransfer.upGigabytes) }
+      if expectedTransfer.downGigabytes > 0 { writer.member("transfer_down_gb", expectedTransfer.downGigabytes) }
       writer.member("max_attempts", maximumAttempts)
       writer.member("recover", recovers)
       if let checkpoint {
@@ -50,6 +52,8 @@ extension JobSpecification {
     maximumDuration = document.span("max_duration_us")
     maximumCost = document.money("max_cost")
     approval = document.choice("approval") ?? approval
+    expectedTransfer.upGigabytes = document.number("transfer_up_gb") ?? 0
+    expectedTransfer.downGigabytes = document.number("transfer_down_gb") ?? 0
     maximumAttempts = document.int("max_attempts") ?? maximumAttempts
     // Jobs of a release that knew no recovery were accepted without it.
     recovers = document.bool("recover") ?? false
