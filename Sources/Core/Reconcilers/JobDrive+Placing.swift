@@ -17,7 +17,7 @@ extension JobDrive {
         return await rent(best, orElse: offers, query: query, for: job)
       }
       let told = job.failure.flatMap { $0.code.hasPrefix("no_offers") ? $0 : nil }
-      let failure = if let told { told } else { try await explainNoOffers(queries[queries.count - 1]) }
+      let failure = if let told { told } else { try await explainNoOffers(queries[queries.count - 1], for: job) }
       return try await noOffers(for: job, failure)
     } catch {
       return await searchFailed(job, error)
@@ -52,7 +52,9 @@ extension JobDrive {
   private func noOffers(for job: Job, _ failure: Failure) async throws(MarketplaceError) -> Progress {
     let mayComeBack: Bool
     do throws(StoreError) {
-      let hasOther = failure.code == "no_offers" ? try otherJobHasMachine() : false
+      // The bound of an approval was met by an offer a while ago, which may be what the other one has.
+      let isApproved = failure.code == "no_offers_within_price" && job.quote?.ceiling != nil
+      let hasOther = failure.code == "no_offers" || isApproved ? try otherJobHasMachine() : false
       mayComeBack = hasOther || job.looksOn(at: context.now(), despite: failure)
     } catch {
       return .waits(upTo: context.settings.retryPause)
@@ -95,7 +97,7 @@ extension JobDrive {
   }
 
   /// Looks again with fewer conditions, to say which one stands in the way.
-  private func explainNoOffers(_ query: OfferQuery) async throws(MarketplaceError) -> Failure {
+  private func explainNoOffers(_ query: OfferQuery, for job: Job) async throws(MarketplaceError) -> Failure {
     if let gpuName = query.gpuName {
       let known = try await context.marketplace.gpuNames()
       if !known.isEmpty, !known.contains(where: { $0.lowercased() == gpuName.lowercased() }) {
@@ -111,8 +113,9 @@ extension JobDrive {
       freer.maximumPricePerHour = nil
       let offers = OfferSelection.cheapest.rank(try await context.marketplace.searchOffers(freer).offers, for: freer)
       if let cheapest = offers.first {
+        let bound = maximum == job.quote?.ceiling ? ", the most that its approval covers" : ""
         let detail =
-          "No offer costs at most $\(maximum.dollars) an hour with its disk; the cheapest that fits otherwise costs $\(cheapest.pricePerHour.dollars)."
+          "No offer costs at most $\(maximum.decimal) an hour with its disk\(bound); the cheapest that fits otherwise costs $\(freer.price(of: cheapest).decimal)."
         return Failure(code: "no_offers_within_price", detail: detail, isRetryable: true)
       }
     }
@@ -164,6 +167,8 @@ extension Instance {
     }
     self.init(id: id, order: order, label: label, tag: tag, gpuCount: offer.gpuCount, createdAt: now)
     self.query = query
+    // The bid stays when another offer has to be taken, and then its price has to fit with this bid.
+    self.query?.bidPerHour = order.bidPerHour
     jobID = job.id
     adopt(offer)
   }

@@ -78,6 +78,8 @@ extension JobDrive {
   func queries(for job: Job) throws(StoreError) -> [OfferQuery] {
     var query = job.specification.resources.query
     query.excludedMachines.formUnion(job.failedMachines)
+    // What was approved is a price.
+    query.maximumPricePerHour = [query.maximumPricePerHour, job.quote?.ceiling].compactMap { $0 }.min()
     let now = context.now()
     let (exclusions, lost) = try context.store.read { (r) throws(StoreError) in
       let lost = job.attempts.last(where: \.lostWork)
