@@ -24,6 +24,8 @@ package final class InMemoryMarketplace: Marketplace {
     package var everCreated: [MarketID: String] = [:]
     /// Instances whose GPUs somebody else has: a start of theirs waits until they are taken out and started again.
     package var occupied: Set<MarketID> = []
+    package var nickname: String? = "tester"
+    package var email: String? = "tester@example.com"
     /// What was charged, in any order.
     package var charges: [MarketCharge] = []
     /// Those that wait for an answer; an answer takes one out.
@@ -200,8 +202,9 @@ package final class InMemoryMarketplace: Marketplace {
 
   package func account() async throws(MarketplaceError) -> MarketAccount {
     try begin(.account)
+    let state = snapshot
     return MarketAccount(
-      nickname: "tester", email: "tester@example.com", credit: Money(microdollars: 25_000_000), balance: .zero,
+      nickname: state.nickname, email: state.email, credit: Money(microdollars: 25_000_000), balance: .zero,
       asOf: now())
   }
 }

@@ -17,8 +17,20 @@ package struct InstanceRequest: Sendable, Hashable {
   package var registryLogin: RegistryLogin?
   package var isInterruptible = false
   package var bidPerHour: Money?
+  /// For estimates only.
+  package var expectedTransfer = Transfer()
 
   package init(diskGigabytes: Int) { self.diskGigabytes = diskGigabytes }
+
+  /// What is looked for.
+  var search: OfferQuery {
+    var search = query ?? OfferQuery()
+    search.offerID = offerID
+    search.isInterruptible = isInterruptible
+    search.bidPerHour = isInterruptible ? bidPerHour : nil
+    search.minimumDiskGigabytes = Double(diskGigabytes)
+    return search
+  }
 }
 
 /// How to log in.
@@ -42,10 +54,7 @@ extension Fleet {
   package func createInstances(
     _ request: InstanceRequest, count: Int, idempotency: IdempotentRequest<[Instance]>?
   ) async throws(FleetError) -> Creation<[Instance]> {
-    var query = request.query ?? OfferQuery()
-    query.offerID = request.offerID
-    query.isInterruptible = request.isInterruptible
-    query.minimumDiskGigabytes = Double(request.diskGigabytes)
+    let query = request.search
     if let replayed = try replay(idempotency) { return replayed }
     let offers = try await currentOffers(query).offers
     guard offers.count >= count else {
@@ -54,15 +63,14 @@ extension Fleet {
       throw .conflict(code: "no_offers", detail: detail + " Search /v1/offers for what there is.")
     }
     let label: String
-    if let given = request.label { label = given } else { label = await defaultLabel() }
+    if let given = request.label { label = given } else { label = await defaultLabel(of: current).text }
     let now = now()
     let owner = store.owner
-    let chosenQuery = query
     let creation = try await create(idempotency) { (tx) throws(StoreError) -> Result<[Instance], FleetError> in
       var made: [Instance] = []
       for offer in offers.prefix(count) {
         let instance = Instance(
-          request, offer: offer, query: request.offerID == nil ? chosenQuery : nil, label: label, owner: owner, at: now)
+          request, offer: offer, query: request.offerID == nil ? query : nil, label: label, owner: owner, at: now)
         try tx.insert(instance)
         made.append(instance)
       }
@@ -111,16 +119,6 @@ extension Fleet {
         && !instance.sshCandidates.isEmpty,
       hostKey: connections.hostKey(instance.pinName))
   }
-
-  /// The account's name for itself; a label is no reason to fail a rental.
-  private func defaultLabel() async -> String {
-    do throws(FleetError) {
-      return try await market { () async throws(MarketplaceError) in try await current.account() }.defaultLabel
-    } catch {
-      logger.warning("no account label", metadata: ["error": "\(error)"])
-      return "vast-user"
-    }
-  }
 }
 
 extension Instance {
@@ -142,6 +140,8 @@ extension Instance {
     }
     self.init(id: id, order: order, label: label, tag: tag, gpuCount: offer.gpuCount, createdAt: now)
     self.query = query
+    // The bid stays when another offer has to be taken, and then its price has to fit with this bid.
+    self.query?.bidPerHour = order.bidPerHour
     adopt(offer)
   }
 }

@@ -53,19 +53,6 @@ extension Fleet {
     try read { (r) throws(StoreError) in try r.jobVersions(filter, page) }
   }
 
-  /// Lets a job that waits for approval begin. Twice is harmless.
-  package func approve(_ id: ID<Job>) async throws(FleetError) -> Job {
-    let job = try await change(id) { (job, now) throws(FleetError) in
-      if job.state.isFinal || job.isCancelRequested {
-        throw .conflict(code: "job_ended", detail: "The job is \(job.state.rawValue) and cannot be approved any more.")
-      }
-      guard job.state == .awaitingApproval else { return }
-      job.moved(by: .approved, at: now)
-    }
-    connections.wakeJobs()
-    return job
-  }
-
   /// Asks for the end of a job in any phase. The answer shows the request; the runner carries it out. Twice is harmless.
   package func cancel(_ id: ID<Job>) async throws(FleetError) -> Job {
     let job = try await change(id) { (job, now) throws(FleetError) in
@@ -109,7 +96,7 @@ extension Fleet {
   }
 
   /// Reads, changes and writes one job in one transaction, with the event of its new state.
-  private func change(
+  func change(
     _ id: ID<Job>, _ body: @escaping @Sendable (inout Job, Timestamp) throws(FleetError) -> Void
   ) async throws(FleetError) -> Job {
     let now = now()
@@ -132,7 +119,7 @@ extension Fleet {
 
 extension Job {
   /// A move that the states checked just before allow.
-  fileprivate mutating func moved(by event: JobEvent, at moment: Timestamp) {
+  mutating func moved(by event: JobEvent, at moment: Timestamp) {
     do {
       try apply(event, at: moment)
     } catch {

@@ -1,3 +1,5 @@
+package import Domain
+
 /// What one API listener is told at start.
 package struct APIConfiguration: Sendable {
   /// Shown by `/health`.
@@ -20,6 +22,9 @@ package struct APIConfiguration: Sendable {
 
   /// The lease of jobs that say nothing of it; nil for none.
   package var defaultLease: Duration? = .seconds(21600)
+
+  /// Which jobs wait for approval when they say nothing of it.
+  package var approvalPolicy = ApprovalPolicy.never
 
   package init(version: String, token: AccessToken?, cursorSecret: [UInt8]) {
     precondition(cursorSecret.count >= 16, "a secret of fewer bytes can be guessed")

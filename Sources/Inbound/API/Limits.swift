@@ -78,6 +78,9 @@ enum Limits {
   /// A typo guard: no single job of this service costs more.
   static let largestAmountDollars = 1_000_000.0
 
+  /// A thousand terabytes: more than any machine sends in 90 days.
+  static let transferGigabytes = 0.0...1_000_000.0
+
   // MARK: Machines
 
   /// The largest machines at Vast have 16 GPUs; 64 leaves room.

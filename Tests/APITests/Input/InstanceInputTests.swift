@@ -21,6 +21,50 @@ import Testing
     #expect(request.diskGigabytes == 64 && !request.isInterruptible && request.label == nil)
   }
 
+  private func defaults(_ body: String) throws -> [String: AppliedDefault] {
+    let list = try InstanceInput.readNoting(Array(body.utf8)).defaults
+    let byField = Dictionary(uniqueKeysWithValues: list.map { ($0.field, $0) })
+    #expect(byField.count == list.count, "no field is named twice")
+    return byField
+  }
+
+  @Test func `nothing at all is one RTX 4090 with PyTorch, and each default is told`() throws {
+    let (request, count) = try InstanceInput.read(Array("{}".utf8))
+    #expect(request.query?.gpuName == "RTX 4090" && request.query?.gpuCount == 1 && count == 1)
+    #expect(request.image == "pytorch/pytorch:latest" && request.diskGigabytes == 64 && request.label == nil)
+    #expect(
+      try defaults("{}").mapValues(\.value) == [
+        "gpu_name": .text("RTX 4090"), "num_gpus": .integer(1), "min_reliability": .number(0.9),
+        "selection": .text("cheapest"), "image": .text("pytorch/pytorch:latest"), "disk_gb": .integer(64),
+        "interruptible": .flag(false), "count": .integer(1), "transfer_up_gb": .number(0),
+        "transfer_down_gb": .number(0),
+      ])
+    #expect(try defaults("{}").values.allSatisfy { $0.source == .contract })
+  }
+
+  @Test func `what is given is no default`() throws {
+    let body = """
+      {"resources":{"gpu_name":"H100","num_gpus":2,"min_reliability":0.5,"selection":"best_value"},"image":"a","disk_gb":64,
+       "interruptible":false,"count":1,"transfer_up_gb":0,"transfer_down_gb":3}
+      """
+    #expect(try defaults(body).isEmpty)
+    #expect(Set(try defaults(#"{"offer_id":7}"#).keys).isDisjoint(with: ["gpu_name", "num_gpus", "selection"]))
+    #expect(try defaults(#"{"template_hash":"ff"}"#)["image"] == nil)
+    #expect(try InstanceInput.read(Array(#"{"template_hash":"ff"}"#.utf8)).request.image == nil)
+  }
+
+  @Test(
+    arguments: [
+      (#"{"resources":{}}"#, "RTX 4090"), (#"{"resources":{"num_gpus":2}}"#, "RTX 4090"),
+      (#"{"resources":null}"#, "RTX 4090"), (#"{"resources":{"gpu_name":null}}"#, nil),
+      (#"{"resources":{"min_gpu_ram_gb":48}}"#, nil), (#"{"resources":{"filters":{"gpu_arch":{"eq":"amd"}}}}"#, nil),
+      (#"{"resources":{"gpu_name":"h100"}}"#, "h100"),
+    ] as [(String, String?)])
+  func `a GPU is meant where nothing chooses one`(body: String, gpu: String?) throws {
+    #expect(try InstanceInput.read(Array(body.utf8)).request.query?.gpuName == gpu)
+    #expect((try defaults(body)["gpu_name"] != nil) == (gpu == "RTX 4090"))
+  }
+
   @Test func `every field of this version is read`() throws {
     let body = """
       {"resources":{"gpu_name":"RTX_4090","num_gpus":2,"min_reliability":0.5},"image":"a/b","template_hash":"ff",
@@ -60,7 +104,8 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"image":"a"}"#, "/offer_id"), (#"{"offer_id":7}"#, "/image"), (#"{"offer_id":0,"image":"a"}"#, "/offer_id"),
+    (#"{"offer_id":0,"image":"a"}"#, "/offer_id"), (#"{"transfer_up_gb":-1}"#, "/transfer_up_gb"),
+    (#"{"transfer_down_gb":1000001}"#, "/transfer_down_gb"), (#"{"transfer_down_gb":"9"}"#, "/transfer_down_gb"),
     (#"{"offer_id":"7","image":"a"}"#, "/offer_id"),
     (#"{"resources":{"disk_gb":64},"image":"a"}"#, "/resources/disk_gb"),
     (#"{"resources":{"interruptible":true},"image":"a"}"#, "/resources/interruptible"),

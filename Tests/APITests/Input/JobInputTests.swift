@@ -31,7 +31,8 @@ import Testing
         "selection":"most_reliable","exclude_machines":[7,9],"filters":{"inet_down":{"gte":500,"lt":1e4}}},
        "input_upload_id":"upl_01kajv0c3m7q2x9d4f8w6r5tnh","outputs":["./-odd","a b"],"max_duration_s":60,
        "max_cost_usd":1.000001,"approval":"required","max_attempts":1,"on_failure":"keep","idle_timeout_s":30,
-       "priority":-5,"recover":false,"lease_s":3600,"checkpoint":{"path":"out/ck","interval_s":60},"preflight":{},"volume":null}
+       "priority":-5,"recover":false,"lease_s":3600,"transfer_up_gb":0.5,
+       "transfer_down_gb":20,"checkpoint":{"path":"out/ck","interval_s":60},"preflight":{},"volume":null}
       """
     let job = try JobInput.read(Array(body.utf8), lease: nil)
     var expected = JobSpecification(command: "c")
@@ -62,6 +63,8 @@ import Testing
     expected.maximumDuration = .seconds(60)
     expected.maximumCost = Money(microdollars: 1_000_001)
     expected.approval = .required
+    expected.expectedTransfer.upGigabytes = 0.5
+    expected.expectedTransfer.downGigabytes = 20
     expected.maximumAttempts = 1
     expected.onFailure = .keep
     expected.idleTimeout = .seconds(30)
@@ -78,6 +81,50 @@ import Testing
     #expect(try JobInput.read(off, lease: .seconds(7200)).lease == nil)
     let own = Array(#"{"command":"c","lease_s":60}"#.utf8)
     #expect(try JobInput.read(own, lease: nil).lease == .seconds(60))
+  }
+
+  @Test(arguments: [
+    (ApprovalPolicy.always, "", Approval.required), (.always, #","approval":null"#, .required),
+    (.always, #","approval":"auto""#, .automatic), (.never, "", .automatic),
+    (.never, #","approval":"required""#, .required), (.withoutBudget, "", .required),
+    (.withoutBudget, #","max_cost_usd":5"#, .automatic), (.withoutBudget, #","max_duration_s":60"#, .required),
+    (.withoutBudget, #","max_duration_s":60,"resources":{"max_price_per_hour_usd":1}"#, .automatic),
+    (.withoutBudget, #","approval":"auto""#, .automatic),
+    (.withoutBudget, #","approval":"required","max_cost_usd":5"#, .required),
+  ])
+  func `the policy speaks for a job that does not`(policy: ApprovalPolicy, members: String, approval: Approval) throws {
+    let body = Array("{\"command\":\"c\"\(members)}".utf8)
+    let (job, defaults) = try JobInput.readNoting(body, lease: nil, policy: policy)
+    #expect(job.approval == approval)
+    let isSilent = !members.contains(#""approval":""#)
+    let noted = defaults.filter { $0.field == "approval" }
+    #expect(noted == (isSilent ? [AppliedDefault("approval", .text(approval.rawValue), .policy)] : []))
+  }
+
+  @Test func `each default is told, with where it comes from`() throws {
+    let body = Array(#"{"command":"c","kind":"jax","checkpoint":{"interval_s":60}}"#.utf8)
+    let list = try JobInput.readNoting(body, lease: .seconds(7200)).defaults
+    #expect(
+      list == [
+        AppliedDefault("image", .text(JobKind.jax.image), .kind), AppliedDefault("num_gpus", .integer(1)),
+        AppliedDefault("min_reliability", .number(0.9)), AppliedDefault("selection", .text("cheapest")),
+        AppliedDefault("disk_gb", .integer(64)), AppliedDefault("interruptible", .flag(false)),
+        AppliedDefault("outputs", .texts(["output/", "job_output.log"])),
+        AppliedDefault("approval", .text("auto"), .policy), AppliedDefault("max_attempts", .integer(3)),
+        AppliedDefault("recover", .flag(true)), AppliedDefault("checkpoint.path", .text("checkpoints/")),
+        AppliedDefault("on_failure", .text("destroy")), AppliedDefault("lease_s", .integer(7200), .configuration),
+        AppliedDefault("priority", .integer(0)), AppliedDefault("transfer_up_gb", .number(0)),
+        AppliedDefault("transfer_down_gb", .number(0)),
+      ])
+  }
+
+  @Test func `what is given is no default`() throws {
+    let body = """
+      {"command":"c","image":"a","resources":{"num_gpus":1,"min_reliability":0.9,"disk_gb":64,"interruptible":false,
+       "selection":"cheapest"},"outputs":[],"approval":"auto","max_attempts":3,"recover":true,"on_failure":"destroy",
+       "lease_s":null,"priority":0,"transfer_up_gb":0,"transfer_down_gb":0}
+      """
+    #expect(try JobInput.readNoting(Array(body.utf8), lease: .seconds(7200)).defaults.isEmpty)
   }
 
   @Test func `the contract's full example is taken`() {
@@ -162,7 +209,9 @@ import Testing
     (#""max_attempts":21"#, "/max_attempts"),
     (#""on_failure":"shrug""#, "/on_failure"), (#""idle_timeout_s":-1"#, "/idle_timeout_s"),
     (#""lease_s":59"#, "/lease_s"), (#""lease_s":2592001"#, "/lease_s"), (#""lease_s":90.5"#, "/lease_s"),
-    (#""lease_s":false"#, "/lease_s"),
+    (#""lease_s":false"#, "/lease_s"), (#""transfer_up_gb":-0.1"#, "/transfer_up_gb"),
+    (#""transfer_up_gb":1000001"#, "/transfer_up_gb"), (#""transfer_down_gb":"20""#, "/transfer_down_gb"),
+    (#""transfer_down_gb":[]"#, "/transfer_down_gb"),
     (#""priority":1001"#, "/priority"), (#""priority":"high""#, "/priority"),
     (#""recover":1"#, "/recover"), (#""lease_s":0"#, "/lease_s"), (#""checkpoint":true"#, "/checkpoint"),
     (#""checkpoint":{"path":"../c"}"#, "/checkpoint/path"), (#""checkpoint":{"path":"./"}"#, "/checkpoint/path"),

@@ -85,6 +85,8 @@ final class APIWorld: Sendable {
     await store.close()
   }
 
+  func advance(by span: Duration) { now.withLock { $0 = $0 + span } }
+
   // MARK: Calls
 
   /// One request on a connection of its own, with the token unless told otherwise.

@@ -146,6 +146,7 @@ import Testing
     let instance =
       #"{"offer_id":1,"image":"a","env":{"K":"v"},"registry_login":{"server":"s","user":"u","password":"canary-password"}}"#
     texts.append(try await world.call("POST", "/v1/instances", instance).text)
+    texts.append(try await world.call("POST", "/v1/instances/plan", instance).text)
     texts.append(try await world.call("GET", "/v1/instances").text)
     texts.append(try world.logText())
     #expect(texts.allSatisfy { !$0.contains("canary") })

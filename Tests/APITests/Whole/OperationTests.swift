@@ -124,6 +124,7 @@ import Testing
     }
     #expect(waiting.header("location") == "/v1/jobs/\(waitingID)")
     _ = try await call(.planJob, 200, "/v1/jobs/plan", full)
+    _ = try await call(.planJob, 200, "/v1/jobs/plan", #"{"command":"c","resources":{"interruptible":true}}"#)
     _ = try await call(.approveJob, 200, "/v1/jobs/\(waitingID)/approve")
     _ = try await call(.cancelJob, 202, "/v1/jobs/\(waitingID)/cancel", "{}")
 
@@ -153,6 +154,11 @@ import Testing
     _ = try await call(.deleteExclusion, 204, "/v1/exclusions/\(exclusion)")
     _ = try await call(.getJobReport, 200, "/v1/jobs/\(failed)/report")
 
+    _ = try await call(.planInstance, 200, "/v1/instances/plan", "{}")
+    _ = try await call(
+      .planInstance, 200, "/v1/instances/plan",
+      #"{"offer_id":2,"interruptible":true,"registry_login":{"server":"s","user":"u","password":"p"},"ports":[80]}"#)
+    _ = try await call(.planInstance, 200, "/v1/instances/plan", #"{"resources":{"gpu_name":"none"},"count":2}"#)
     let made = try await call(.createInstance, 202, "/v1/instances", #"{"offer_id":1,"image":"python:3.11"}"#)
     guard case .string(let instance) = try made.json["id"] else { throw Unexpected(what: made.text) }
     #expect(made.header("location") == "/v1/instances/\(instance)")

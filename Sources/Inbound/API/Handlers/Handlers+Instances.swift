@@ -19,6 +19,15 @@ extension Handlers {
     return created(creation, call, encode)
   }
 
+  func planInstance(_ call: Call) async throws(APIError) -> Response {
+    try refuseQuery(call)
+    let (request, count, defaults) = try InstanceInput.readNoting(call.body)
+    let plan = try await asking { () async throws(FleetError) in
+      try await fleet.plan(request, count: count, defaults: defaults)
+    }
+    return call.dated(.bytes(PlanJSON.render(plan)), isDegraded: plan.isDegraded)
+  }
+
   func listInstances(_ call: Call) throws(APIError) -> Response {
     let list = try ListInput<InstanceFilter>(call.head, cursors)
     let page = try asking { () throws(FleetError) in try fleet.instances(list.filter, list.page) }

@@ -6,7 +6,8 @@ extension Handlers {
   func createJob(_ call: Call) async throws(APIError) -> Response {
     try refuseQuery(call)
     let key = try call.idempotencyKey(.createJob)
-    let specification = try JobInput.read(call.body, lease: configuration.defaultLease)
+    let specification = try JobInput.read(
+      call.body, lease: configuration.defaultLease, policy: configuration.approvalPolicy)
     let creation = try await asking { () async throws(FleetError) in
       try await fleet.submit(specification, idempotency: key.map { IdempotentRequest(key: $0, encode: Self.created) })
     }
@@ -15,9 +16,12 @@ extension Handlers {
 
   func planJob(_ call: Call) async throws(APIError) -> Response {
     try refuseQuery(call)
-    let specification = try JobInput.read(call.body, lease: configuration.defaultLease)
-    let plan = try await asking { () async throws(FleetError) in try await fleet.plan(specification) }
-    return call.dated(.bytes(JobJSON.plan(plan)), isDegraded: plan.isDegraded)
+    let (specification, defaults) = try JobInput.readNoting(
+      call.body, lease: configuration.defaultLease, policy: configuration.approvalPolicy)
+    let plan = try await asking { () async throws(FleetError) in
+      try await fleet.plan(specification, defaults: defaults)
+    }
+    return call.dated(.bytes(PlanJSON.render(plan)), isDegraded: plan.isDegraded)
   }
 
   /// The versions of a page come from an index; the JSON of those that did not change is kept. The count of commits is read

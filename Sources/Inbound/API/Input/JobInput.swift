@@ -1,10 +1,22 @@
 import Domain
+import FleetService
 import JSON
 
 /// Reads the body of POST /v1/jobs and /v1/jobs/plan.
 enum JobInput {
-  /// - Parameter lease: of a job that says nothing of it.
-  static func read(_ body: [UInt8], lease: Duration?) throws(APIError) -> JobSpecification {
+  /// - Parameters:
+  ///   - lease: of a job that says nothing of it.
+  ///   - policy: decides for a job that says nothing of approval.
+  static func read(
+    _ body: [UInt8], lease: Duration?, policy: ApprovalPolicy = .never
+  ) throws(APIError) -> JobSpecification {
+    try readNoting(body, lease: lease, policy: policy).specification
+  }
+
+  /// The same with what it left out.
+  static func readNoting(
+    _ body: [UInt8], lease: Duration?, policy: ApprovalPolicy = .never
+  ) throws(APIError) -> (specification: JobSpecification, defaults: [AppliedDefault]) {
     let problems = FieldProblems()
     let reader = ObjectReader(try JSONBody.object(body), problems: problems)
     var job = JobSpecification(command: command(reader))
@@ -19,24 +31,53 @@ enum JobInput {
     }
     job.setup = reader.string("setup", .script(Limits.scriptBytes))
     job.registryLogin = RegistryLoginInput.read(reader)
-    if let resources = reader.object("resources") {
+    let resources = reader.object("resources")
+    if let resources {
       job.resources = ResourcesInput.read(resources)
       ResourcesInput.readRental(resources, into: &job.resources)
       resources.finish()
     }
     job.inputUploadID = uploadID(reader)
     job.outputs = reader.strings("outputs", limit: Limits.outputs, .output) ?? job.outputs
-    job.approval = reader.choice("approval", of: Approval.self) ?? job.approval
     job.onFailure = reader.choice("on_failure", of: OnFailure.self) ?? job.onFailure
     job.priority = reader.integer("priority", Limits.priority) ?? job.priority
     readLimits(reader, into: &job)
     job.lease = reader.isNull("lease_s") ? nil : leaseSpan(reader) ?? lease
     job.recovers = reader.flag("recover") ?? job.recovers
     job.checkpoint = checkpoint(reader)
+    job.expectedTransfer = ResourcesInput.readTransfer(reader)
+    job.approval = reader.choice("approval", of: Approval.self) ?? policy.approval(of: job)
     reader.notAvailable("preflight", "volume", "template_id")
     reader.finish()
     try problems.check()
-    return job
+    return (job, defaults(of: job, reader, resources))
+  }
+
+  private static func defaults(
+    of job: JobSpecification, _ reader: ObjectReader, _ resources: ObjectReader?
+  ) -> [AppliedDefault] {
+    var defaults = DefaultNotes()
+    if let image = job.resolvedImage {
+      defaults.note("image", of: reader, .text(image), job.kind == nil ? .contract : .kind)
+    }
+    defaults.note(job.resources, of: resources)
+    defaults.noteRental(job.resources, of: resources)
+    defaults.note("outputs", of: reader, .texts(job.outputs))
+    defaults.note("approval", of: reader, .text(job.approval.rawValue), .policy)
+    defaults.note("max_attempts", of: reader, .integer(Int64(job.maximumAttempts)))
+    defaults.note("recover", of: reader, .flag(job.recovers))
+    if let checkpoint = job.checkpoint, let inner = reader.object("checkpoint") {
+      defaults.note("path", of: inner, as: "checkpoint.path", .text(checkpoint.path))
+      defaults.note(
+        "interval_s", of: inner, as: "checkpoint.interval_s", .integer(checkpoint.interval.components.seconds))
+    }
+    defaults.note("on_failure", of: reader, .text(job.onFailure.rawValue))
+    if let lease = job.lease {
+      defaults.note("lease_s", of: reader, .integer(lease.components.seconds), .configuration)
+    }
+    defaults.note("priority", of: reader, .integer(Int64(job.priority)))
+    defaults.note(job.expectedTransfer, of: reader)
+    return defaults.notes
   }
 
   private static func readLimits(_ reader: ObjectReader, into job: inout JobSpecification) {

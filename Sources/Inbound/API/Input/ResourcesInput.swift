@@ -29,6 +29,14 @@ enum ResourcesInput {
     }
   }
 
+  /// The data that is expected to move, for estimates.
+  static func readTransfer(_ reader: ObjectReader) -> Transfer {
+    var transfer = Transfer()
+    transfer.upGigabytes = reader.number("transfer_up_gb", Limits.transferGigabytes) ?? transfer.upGigabytes
+    transfer.downGigabytes = reader.number("transfer_down_gb", Limits.transferGigabytes) ?? transfer.downGigabytes
+    return transfer
+  }
+
   /// The body of POST /v1/offers/search; its names are those of the query of GET /v1/offers.
   static func readQuery(_ reader: ObjectReader) -> OfferQuery {
     var query = OfferQuery()

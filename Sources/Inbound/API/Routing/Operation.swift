@@ -26,6 +26,7 @@ package enum Operation: String, Sendable, Hashable, CaseIterable {
   case getCheckpoint
 
   case createInstance
+  case planInstance
   case listInstances
   case getInstance
   case deleteInstance

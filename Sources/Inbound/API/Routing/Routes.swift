@@ -29,6 +29,7 @@ extension Handlers {
       Route(.get, "/v1/jobs/{id}/checkpoints/{checkpoint}", .getCheckpoint, .read, .now(getCheckpoint)),
 
       Route(.post, "/v1/instances", .createInstance, .operate, .later(.json, createInstance)),
+      Route(.post, "/v1/instances/plan", .planInstance, .read, .later(.json, planInstance)),
       Route(.get, "/v1/instances", .listInstances, .read, .now(listInstances)),
       Route(.get, "/v1/instances/{id}", .getInstance, .read, .now(getInstance)),
       Route(.delete, "/v1/instances/{id}", .deleteInstance, .operate, .later(.none, deleteInstance)),

@@ -25,29 +25,6 @@ enum JobJSON {
     return writer.bytes
   }
 
-  static func plan(_ plan: JobPlan) -> [UInt8] {
-    var writer = JSONWriter(capacity: 4096)
-    writer.object { writer in
-      writer.object("resolved") { writer in writer.members(of: plan.specification) }
-      writer.array("active_instances") { writer in for instance in plan.active { writer.element(instance) } }
-      writer.array("candidates") { writer in for offer in plan.candidates { writer.element(offer) } }
-      if let chosen = plan.chosen {
-        writer.object("chosen") { writer in writer.members(of: chosen) }
-      } else {
-        writer.null("chosen")
-      }
-      writer.object("estimate") { writer in
-        writer.member("per_hour_usd", plan.pricePerHour)
-        writer.member("storage_per_hour_usd", plan.storagePerHour)
-        writer.member("total_usd", plan.total)
-        writer.member(seconds: "duration_s", plan.specification.maximumDuration)
-      }
-      writer.member("as_of", plan.asOf)
-      if plan.isDegraded { writer.member("degraded", true) }
-    }
-    return writer.bytes
-  }
-
   static func report(_ report: JobReport) -> [UInt8] {
     let job = report.job
     var writer = JSONWriter(capacity: 2048)
@@ -108,7 +85,11 @@ extension JSONWriter {
         writer.member("offer_id", quote.offerID)
         writer.member("gpu_name", quote.gpuName)
         writer.member("price_per_hour_usd", quote.pricePerHour)
+        writer.member("storage_per_hour_usd", quote.storagePerHour)
+        writer.member("transfer_usd", quote.transfer)
+        writer.member("total_usd", quote.total)
         writer.member("made_at", quote.madeAt)
+        writer.member("approved_up_to_per_hour_usd", quote.ceiling)
       }
     } else {
       null("quote")
@@ -137,6 +118,7 @@ extension JSONWriter {
     member(seconds: "max_duration_s", specification.maximumDuration)
     member("max_cost_usd", specification.maximumCost)
     member("approval", specification.approval.rawValue)
+    members(of: specification.expectedTransfer)
     member("max_attempts", specification.maximumAttempts)
     member("recover", specification.recovers)
     if let checkpoint = specification.checkpoint {
@@ -167,11 +149,20 @@ extension JSONWriter {
     array("exclude_machines") { writer in
       for machine in resources.excludedMachines.sorted() { writer.element(machine) }
     }
+    object(filters: resources.filters)
+  }
+
+  mutating func object(filters: [String: String]) {
     object("filters") { writer in
-      for (field, conditions) in resources.filters.sorted(by: { $0.key < $1.key }) {
+      for (field, conditions) in filters.sorted(by: { $0.key < $1.key }) {
         writer.member(dynamic: field, raw: conditions.utf8)
       }
     }
+  }
+
+  mutating func members(of transfer: Transfer) {
+    member("transfer_up_gb", transfer.upGigabytes)
+    member("transfer_down_gb", transfer.downGigabytes)
   }
 
   mutating func member(_ name: StaticString, _ login: RegistryLogin?) {
