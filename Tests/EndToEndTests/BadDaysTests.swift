@@ -170,11 +170,15 @@ import Testing
   @Test func `a wrong configuration is told whole, and nothing starts`() async throws {
     let rig = try await Rig()
     let environment = rig.variables(
-      port: 1, ["VASTD_LISTEN": "0.0.0.0:8080", "VASTD_TOKEN": "short", "VASTD_RETRIES": "many", "VAST_URL": "ftp://x"])
+      port: 1,
+      [
+        "VASTD_LISTEN": "0.0.0.0:8080", "VASTD_TOKEN": "short", "VASTD_RETRIES": "many", "VAST_URL": "ftp://x",
+        "VASTD_APPROVAL": "sometimes",
+      ])
     let program = try Program("vastd", ["serve"], environment: environment, output: rig.folder + "/wrong.log")
     let code = try #require(program.exitCode())
     #expect(code != 0 && code < 256)
-    for name in ["VASTD_TOKEN", "VASTD_RETRIES", "VAST_URL"] {
+    for name in ["VASTD_TOKEN", "VASTD_RETRIES", "VAST_URL", "VASTD_APPROVAL"] {
       #expect(program.output.contains(name), "\(program.output)")
     }
   }

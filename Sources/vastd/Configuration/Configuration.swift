@@ -42,6 +42,7 @@ struct Configuration: Sendable {
   var sshTimeout: Duration
   /// Nil for none.
   var lease: Duration?
+  var approval: ApprovalPolicy
   var owner: Owner?
   var publicURL: String?
   /// A credential.
@@ -82,6 +83,7 @@ extension Configuration {
     startTimeout = reader.seconds(.startTimeout, in: 1...86_400)
     sshTimeout = reader.seconds(.sshTimeout, in: 1...3600)
     lease = reader.lease()
+    approval = reader.choice(.approval, else: .never)
     owner = reader.owner()
     publicURL = reader.publicURL()
     allowsPrivateWebhooks = reader.truth(.webhookAllowPrivate)

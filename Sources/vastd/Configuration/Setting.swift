@@ -56,6 +56,10 @@ extension Setting {
   static let lease = Setting(
     "lease_s", "VASTD_LEASE_S", default: "21600",
     "after which a job's machine ends itself when vastd is gone, for jobs that do not say; 0 for never")
+  static let approval = Setting(
+    "approval", "VASTD_APPROVAL", default: "never",
+    "which jobs that do not say wait for approval: always; without_budget: those with neither max_cost_usd nor both max_duration_s and max_price_per_hour_usd; never"
+  )
   static let owner = Setting(
     "owner", "VASTD_OWNER", "names this installation in the tag on every label; made at first start")
   static let publicURL = Setting(
@@ -73,6 +77,6 @@ extension Setting {
   static let all: [Setting] = [
     apiKey, apiKeyFile, vastURL, listen, probeListen, token, tokenFile, databaseURL, dataDirectory, pollInterval,
     cacheEnabled, cacheTTL, timeout, retries, pacing, rateLimitMode, fallback, settle, startTimeout, sshTimeout, lease,
-    owner, publicURL, slackWebhookURL, webhookAllowPrivate, logLevel, logFormat,
+    approval, owner, publicURL, slackWebhookURL, webhookAllowPrivate, logLevel, logFormat,
   ]
 }
