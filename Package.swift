@@ -85,6 +85,7 @@ let package = Package(
         .embedInCode("Migrations/V0001_main_job.sqlite.sql"), .embedInCode("Migrations/V0002_webhooks.sqlite.sql"),
         .embedInCode("Migrations/V0003_recovery.sqlite.sql"),
         .embedInCode("Migrations/V0004_revival.sqlite.sql"),
+        .embedInCode("Migrations/V0005_ledger_sums.sqlite.sql"),
       ],
       swiftSettings: strict),
     .target(

@@ -15,9 +15,7 @@ struct Gauges: Sendable {
         metrics.instances.replace(named(try reader.instanceCounts(), of: InstanceState.allCases))
         metrics.jobs.replace(named(try reader.jobCounts(), of: JobState.allCases))
         metrics.outboxPending.set(Double(try reader.pendingDeliveries()))
-        var rate = Money.zero
-        for instance in try reader.liveInstances() { rate += instance.billedRates.gpu + instance.billedRates.storage }
-        metrics.burnRate.set(rate.dollars)
+        metrics.burnRate.set(try reader.burnRate().dollars)
         metrics.spend.raise(to: Int(try reader.totalCost().microdollars))
       }
     } catch {

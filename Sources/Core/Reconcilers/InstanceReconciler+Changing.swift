@@ -70,7 +70,7 @@ extension StoreTransaction {
     var row = changed
     let lines = try billingEvents(of: row.id)
     if let entry = row.ledgerEntry(after: event, before: before, at: now) {
-      try append(entry.following(lines.last))
+      try append(entry.following(lines.last { $0.kind.isRate }))
       row.cost = try billingEvents(of: row.id).cost(until: now)
     } else {
       row.cost = lines.cost(until: now)
@@ -129,18 +129,32 @@ extension Instance {
   /// follow what the machine does.
   fileprivate func ledgerEntry(after event: InstanceEvent?, before: Instance, at now: Timestamp) -> BillingEvent? {
     let (gpu, storage) = billedRates
-    func entry(_ kind: BillingEvent.Kind, at moment: Timestamp) -> BillingEvent {
+    func entry(_ kind: BillingEvent.Kind, at moment: Timestamp, unseenSince: Timestamp? = nil) -> BillingEvent {
       BillingEvent(
-        instanceID: id, jobID: jobID, kind: kind, at: moment, gpuPerHour: gpu, storagePerHour: storage)
+        instanceID: id, jobID: jobID, kind: kind, at: moment, gpuPerHour: gpu, storagePerHour: storage,
+        unseenSince: unseenSince.flatMap { moment - $0 > BillingEvent.longestLook ? $0 : nil })
     }
     switch event {
-    case .created: return entry(.start, at: now)
+    // An order that is found again was filled at the moment that the provider tells.
+    case .created: return entry(.start, at: contractStart(before: now))
     // Since the first of the lists that were confirmed: it was gone by then, and what was seen once more is not there any more.
-    case .goneProven: return entry(.stop, at: before.absentSince ?? now)
+    case .goneProven: return entry(.stop, at: before.absentSince ?? now, unseenSince: before.lastSeenAt)
     default:
       guard marketID != nil, !state.isFinal, billedRates != before.billedRates else { return nil }
-      return entry(.rateChanged, at: now)
+      // The provider tells when a container began, and not when it ended.
+      if gpu > .zero, before.billedRates.gpu == .zero, let bootedAt, bootedAt < now,
+        bootedAt > before.lastSeenAt ?? before.acceptedAt ?? now
+      {
+        return entry(.rateChanged, at: bootedAt)
+      }
+      return entry(.rateChanged, at: now, unseenSince: before.lastSeenAt ?? before.acceptedAt)
     }
+  }
+
+  /// Not before the order left, nor after `now`: what is told of it is not our own clock's.
+  private func contractStart(before now: Timestamp) -> Timestamp {
+    guard let contractStartedAt, let orderedAt else { return now }
+    return max(orderedAt, min(contractStartedAt, now))
   }
 }
 

@@ -50,9 +50,12 @@ extension InstanceReconciler {
   }
 
   /// Puts the provider's number on record before anything else is thought about it, then gives the machine our key.
-  func accept(_ row: Instance, as id: MarketID, failure: Failure?) async -> Bool? {
+  func accept(
+    _ row: Instance, as id: MarketID, startedAt: Timestamp? = nil, failure: Failure?
+  ) async -> Bool? {
     let changed = await change(row, event: .created) { row, now in
       row.marketID = id
+      row.contractStartedAt = startedAt
       row.acceptedAt = now
       row.absences = 0
       row.absentSince = nil

@@ -89,7 +89,7 @@ package final class InstanceReconciler: Reconciler {
       return nil
     case .adopt(let seen):
       logger.notice("lost answer found by its tag", metadata: metadata(instance, ["provider_id": "\(seen.id)"]))
-      return await accept(instance, as: seen.id, failure: nil)
+      return await accept(instance, as: seen.id, startedAt: seen.startedAt, failure: nil)
     case .noteAbsence:
       return await change(instance, event: nil) { row, now in
         let listedAt = observation?.startedAt ?? now

@@ -29,6 +29,16 @@ struct ListQuery {
     conditions.append("\(column) = $\(parameters.count)")
   }
 
+  mutating func require(_ column: String, atLeast value: SQLValue) {
+    parameters.append(value)
+    conditions.append("\(column) >= $\(parameters.count)")
+  }
+
+  mutating func require(_ column: String, below value: SQLValue) {
+    parameters.append(value)
+    conditions.append("\(column) < $\(parameters.count)")
+  }
+
   /// No values: no condition.
   mutating func require<Choice: RawRepresentable<String>>(_ column: String, among choices: Set<Choice>) {
     let values = choices.map(\.rawValue).sorted()

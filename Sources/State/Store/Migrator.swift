@@ -16,6 +16,7 @@ struct Migration {
         Migration(version: 2, name: "webhooks", PackageResources.V0002_webhooks_sqlite_sql),
         Migration(version: 3, name: "recovery", PackageResources.V0003_recovery_sqlite_sql),
         Migration(version: 4, name: "revival", PackageResources.V0004_revival_sqlite_sql),
+        Migration(version: 5, name: "ledger_sums", PackageResources.V0005_ledger_sums_sqlite_sql),
       ]
     }
   }

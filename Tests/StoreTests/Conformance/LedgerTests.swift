@@ -10,7 +10,7 @@ import Testing
   private func line(_ kind: BillingEvent.Kind, _ instance: Instance, _ seconds: Int, _ rate: Int64) -> BillingEvent {
     BillingEvent(
       instanceID: instance.id, jobID: instance.jobID, kind: kind, at: world.now + .seconds(seconds),
-      gpuPerHour: Money(microdollars: rate), storagePerHour: Money(microdollars: 3))
+      gpuPerHour: Money(microdollars: rate), storagePerHour: Money(microdollars: kind == .stop ? 0 : 3))
   }
 
   @Test(arguments: Backend.allCases)

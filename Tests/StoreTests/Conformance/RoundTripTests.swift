@@ -178,6 +178,8 @@ extension Instance {
     instance.marketStatus = "running"
     instance.intendedStatus = "running"
     instance.statusMessage = "success, running"
+    instance.contractStartedAt = moment + .seconds(9)
+    instance.bootedAt = moment + .seconds(10)
     instance.directAddress = SSHAddress(host: "1.2.3.4", port: 65535)
     instance.proxyAddress = SSHAddress(host: "ssh4.vast.ai", port: 1)
     instance.sshAddress = SSHAddress(host: "1.2.3.4", port: 22)

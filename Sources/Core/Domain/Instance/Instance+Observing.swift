@@ -4,6 +4,8 @@ extension Instance {
     marketStatus = seen.actualStatus
     intendedStatus = seen.intendedStatus
     statusMessage = seen.statusMessage.map(StatusMessage.display)
+    contractStartedAt = seen.startedAt ?? contractStartedAt
+    bootedAt = seen.uptime.map { moment - $0 }
     machineID = seen.machineID ?? machineID
     hostID = seen.hostID ?? hostID
     gpuName = seen.gpuName ?? gpuName

@@ -36,6 +36,9 @@ package struct Instance: Sendable, Hashable, Identified {
   package var marketStatus: String?
   package var intendedStatus: String?
   package var statusMessage: String?
+  /// When its contract was made and its container last began, by the provider's word.
+  package var contractStartedAt: Timestamp?
+  package var bootedAt: Timestamp?
   package var directAddress: SSHAddress?
   package var proxyAddress: SSHAddress?
   /// The address whose banner was seen, once one was.

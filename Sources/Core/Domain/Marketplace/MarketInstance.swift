@@ -27,6 +27,8 @@ package struct MarketInstance: Sendable, Hashable {
   package var image: String?
   /// When the contract was made, not the last boot.
   package var startedAt: Timestamp?
+  /// Since the last boot; nil while it does not run. Some tell it in whole minutes, rounded down.
+  package var uptime: Duration?
   package var directAddress: SSHAddress?
   /// The proxy of the provider, with the port that leads to this instance.
   package var proxyAddress: SSHAddress?

@@ -29,6 +29,18 @@ package struct Timestamp: Sendable, Hashable, Comparable {
   /// The next 00:00 UTC, a whole day from one midnight.
   package var nextMidnight: Timestamp { Timestamp(microseconds: midnight.microseconds + Self.day) }
 
+  /// 00:00 UTC on the first of the month.
+  package var monthStart: Timestamp {
+    let days = Self.floorDivide(microseconds, Self.day).quotient
+    return Timestamp(microseconds: (days - Self.civil(fromDays: days).day + 1) * Self.day)
+  }
+
+  /// When the next month begins.
+  package var nextMonthStart: Timestamp { (monthStart + .seconds(32 * 86_400)).monthStart }
+
+  /// The UTC day: `2026-11-28`.
+  package var date: String { String(rfc3339.prefix { $0 != "T" }) }
+
   private static let day: Int64 = 86_400_000_000
 
   /// RFC 3339 in UTC with milliseconds: `2026-11-21T08:30:00.125Z`.

@@ -28,6 +28,7 @@ extension MarketInstance {
     diskGigabytes = row["disk_space"]?.asNumber
     image = row["image_uuid"]?.asText?.presentable(limit: 1024)
     startedAt = row["start_date"]?.asNumber.flatMap { abs($0) < 1e11 ? Timestamp(seconds: $0) : nil }
+    uptime = row["uptime_mins"]?.asNumber.flatMap { (0...1e7).contains($0) ? .microseconds(Int64($0 * 6e7)) : nil }
     directAddress = Self.directAddress(row)
     proxyAddress = Self.proxyAddress(row)
   }

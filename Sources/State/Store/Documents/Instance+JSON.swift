@@ -80,6 +80,8 @@ extension Instance {
       writer.known("market_status", marketStatus)
       writer.known("intended_status", intendedStatus)
       writer.known("status_message", statusMessage)
+      writer.known("contract_started_at", contractStartedAt)
+      writer.known("booted_at", bootedAt)
       if let directAddress { writer.object("direct") { directAddress.write(to: &$0) } }
       if let proxyAddress { writer.object("proxy") { proxyAddress.write(to: &$0) } }
       if let sshAddress { writer.object("ssh") { sshAddress.write(to: &$0) } }
@@ -94,6 +96,8 @@ extension Instance {
     marketStatus = document.text("market_status")
     intendedStatus = document.text("intended_status")
     statusMessage = document.text("status_message")
+    contractStartedAt = document.moment("contract_started_at")
+    bootedAt = document.moment("booted_at")
     directAddress = document.document("direct").flatMap { SSHAddress(stored: $0) }
     proxyAddress = document.document("proxy").flatMap { SSHAddress(stored: $0) }
     sshAddress = document.document("ssh").flatMap { SSHAddress(stored: $0) }

@@ -1,0 +1,46 @@
+/// A sum by what it was paid for.
+package struct Cost: Sendable, Hashable {
+  package var gpu = Money.zero
+  /// The disk, from the contract's making until it is gone.
+  package var storage = Money.zero
+  /// Bytes in and out, as the provider charged them.
+  package var transfer = Money.zero
+
+  package static let zero = Cost()
+
+  package init() {}
+
+  package var total: Money { gpu + storage + transfer }
+
+  package static func += (left: inout Cost, right: Cost) {
+    left.gpu += right.gpu
+    left.storage += right.storage
+    left.transfer += right.transfer
+  }
+}
+
+/// What was used and what it costs.
+package struct Usage: Sendable, Hashable {
+  package var cost = Cost.zero
+  /// How long GPUs were charged for. Of several instances: added up.
+  package var gpuTime = Duration.zero
+
+  package init() {}
+
+  package static func += (left: inout Usage, right: Usage) {
+    left.cost += right.cost
+    left.gpuTime += right.gpuTime
+  }
+}
+
+/// One instance's usage on one UTC day.
+package struct DayUsage: Sendable, Hashable {
+  /// 00:00 UTC.
+  package var day: Timestamp
+  package var usage: Usage
+
+  package init(day: Timestamp, usage: Usage) {
+    self.day = day
+    self.usage = usage
+  }
+}
