@@ -86,6 +86,7 @@ let package = Package(
         .embedInCode("Migrations/V0003_recovery.sqlite.sql"),
         .embedInCode("Migrations/V0004_revival.sqlite.sql"),
         .embedInCode("Migrations/V0005_ledger_sums.sqlite.sql"),
+        .embedInCode("Migrations/V0006_budgets.sqlite.sql"),
       ],
       swiftSettings: strict),
     .target(

@@ -119,9 +119,21 @@ struct Composition: Sendable {
       store: store, send: { await sender.send($0) }, signal: store.events,
       counted: { metrics.webhookDeliveries.counter($0).increment() }, recorded: counted, clock: ContinuousClock(),
       now: currentTime, logger: logs.logger("deliveries"))
-    let account = AccountKeeper(
-      marketplace: vast.fresh, shell: remote, seen: { metrics.credit.set($0.credit.dollars) },
-      logger: logs.logger("account"))
+    let account = Locked<AccountReading?>(nil)
+    let creditSignal = Signal()
+    let accountKeeper = AccountKeeper(
+      marketplace: vast.fresh, shell: remote,
+      seen: { reading in
+        metrics.credit.set(reading.credit.dollars)
+        account.withLock { $0 = reading }
+        creditSignal.raise()
+      }, logger: logs.logger("account"))
+    let budgetSignal = Signal()
+    let budgets = BudgetKeeper(
+      store: store, jobNews: jobNews, counted: counted, now: currentTime, logger: logs.logger("budgets"))
+    let credit = CreditWatcher(
+      store: store, reading: { account.withLock { $0 } }, threshold: configuration.lowCredit, counted: counted,
+      now: currentTime, logger: logs.logger("credit"))
     let orphans = OrphanSweeper(
       store: store, marketplace: vast.fresh, observation: { poller.observation },
       unlistedSpend: { poller.unlistedSpend },
@@ -144,9 +156,13 @@ struct Composition: Sendable {
       ReconcilerDriver(
         leases, signal: instanceSignal, period: .seconds(5), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
+        budgets, signal: budgetSignal, period: .seconds(2), clock: ContinuousClock(), logger: logs.logger("driver")),
+      ReconcilerDriver(
+        credit, signal: creditSignal, period: .seconds(60), clock: ContinuousClock(), logger: logs.logger("driver")),
+      ReconcilerDriver(
         orphans, signal: Signal(), period: .seconds(15), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
-        account, signal: Signal(), period: .seconds(300), clock: ContinuousClock(), logger: logs.logger("driver")),
+        accountKeeper, signal: Signal(), period: .seconds(300), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
         DiskKeeper(
           ballast: Ballast(data), isStoreFull: { [store] in store.lastWriteFailure == .full },
@@ -173,7 +189,8 @@ struct Composition: Sendable {
       connections: FleetConnections(
         wakeJobs: { jobSignal.raise() }, wakeInstances: { instanceSignal.raise() }, jobNews: jobNews, logNews: logNews,
         provider: vast.status, poller: { poller.status }, orphans: { orphans.report },
-        hostKey: { shell.hostKey(pinnedAs: $0) }, lookSooner: { poller.lookSooner() }),
+        hostKey: { shell.hostKey(pinnedAs: $0) }, lookSooner: { poller.lookSooner() },
+        wakeBudgets: { budgetSignal.raise() }, accountReading: { account.withLock { $0 } }),
       now: currentTime, logger: logs.logger("fleet"))
     self.fleet = fleet
     let inbound = try Inbound(

@@ -139,7 +139,7 @@ import Testing
     let world = try FleetWorld()
     let report = try world.fleet.report(on: try await world.job())
     #expect(report.instances.isEmpty)
-    #expect(report.cost == .zero)
+    #expect(report.usage == Usage())
     #expect(report.runtime == nil)
     #expect(report.verifiedAt == nil)
     #expect(report.gpuName == nil)
@@ -164,8 +164,10 @@ import Testing
     }
     world.advance(by: .seconds(3600))
     let report = try world.fleet.report(on: job)
-    let error = abs(report.cost.microdollars - 360_000)
-    #expect(error < 100, "half an hour of each, but for the few milliseconds that the clock moved: \(report.cost)")
+    let error = abs(report.usage.cost.total.microdollars - 360_000)
+    #expect(
+      error < 100, "half an hour of each, but for the few milliseconds that the clock moved: \(report.usage.cost.total)"
+    )
     #expect(!report.areInstancesDestroyed)
     #expect(report.gpuName == "RTX 4090")
     #expect(report.instances.map(\.id) == [first.id, second.id])

@@ -17,7 +17,7 @@ private let quiet: Logger = {
 
 @Suite struct `The keeper of the account` {
   private let market = InMemoryMarketplace(offers: [], now: { Timestamp(seconds: 1_800_000_000) })
-  private let seen = Locked<[MarketAccount]>([])
+  private let seen = Locked<[AccountReading]>([])
 
   private func makeKeeper() -> AccountKeeper {
     AccountKeeper(

@@ -88,8 +88,15 @@ struct SlackLine {
       (icon, title) = (":raised_hand:", "Job \(facts.job) waits for approval")
       add(facts.line(["price", "total"]))
     case "budget.exceeded":
-      (icon, title) = (":money_with_wings:", "A budget is exceeded")
-      add(facts.failure)
+      let whose = facts.text("label").map { " of \($0)" } ?? ""
+      (icon, title) = (":money_with_wings:", "A budget\(whose) is used up: \(facts.text("limit") ?? "")")
+      if let spent = facts.money("spent_usd"), let limit = facts.money("limit_usd") { add("\(spent) of \(limit)") }
+      add(facts.text("action").map { "Now: \($0)" })
+    case "account.low_credit":
+      (icon, title) = (":money_with_wings:", "The credit is running out")
+      if let credit = facts.money("credit_usd"), let rate = facts.money("burn_rate_usd") {
+        add("\(credit) is left, and \(rate) an hour goes")
+      }
     case "provider.degraded":
       (icon, title) = (":warning:", "Vast.ai does not answer as it should")
       add(facts.failure)

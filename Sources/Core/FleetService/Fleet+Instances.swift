@@ -67,6 +67,12 @@ extension Fleet {
     let now = now()
     let owner = store.owner
     let creation = try await create(idempotency) { (tx) throws(StoreError) -> Result<[Instance], FleetError> in
+      let rentals = offers.prefix(count).map {
+        Commitment(pricePerHour: query.price(of: $0), duration: Commitment.openEnded)
+      }
+      if let refusal = try tx.budgetRoom(label: label, now: now).refusal(of: rentals) {
+        return .failure(.conflict(code: refusal.code, detail: refusal.detail))
+      }
       var made: [Instance] = []
       for offer in offers.prefix(count) {
         let instance = Instance(

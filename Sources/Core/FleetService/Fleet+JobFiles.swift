@@ -26,7 +26,9 @@ package struct JobReport: Sendable {
   package var pricePerHour: Money?
   /// From the command's start to its end, or to now.
   package var runtime: Duration?
-  package var cost: Money
+  package var usage: Usage
+  /// Of each attempt, in their order. One that went on where another ended has what came after that.
+  package var attempts: [Usage]
   package var areInstancesDestroyed: Bool
   package var verifiedAt: Timestamp?
 }
@@ -76,17 +78,36 @@ extension Fleet {
     return JobReport(
       job: job, instances: instances, gpuName: last?.gpuName, pricePerHour: last?.pricePerHour,
       runtime: job.startedAt.map { (job.endedAt ?? job.finishedAt ?? now()) - $0 },
-      cost: try cost(of: instances), areInstancesDestroyed: instances.allSatisfy(\.state.isFinal),
+      usage: try usage(of: instances), attempts: try usage(ofAttempts: job.attempts),
+      areInstancesDestroyed: instances.allSatisfy(\.state.isFinal),
       verifiedAt: job.verifiedAt)
   }
 
   /// By the ledger, up to now.
-  func cost(of instances: [Instance]) throws(FleetError) -> Money {
+  private func usage(of instances: [Instance]) throws(FleetError) -> Usage {
     let now = now()
     return try read { (r) throws(StoreError) in
-      var total = Money.zero
-      for instance in instances { total += try r.billingEvents(of: instance.id).cost(until: now) }
-      return total
+      var usage = Usage()
+      for instance in instances { usage += try r.usage(of: instance.id, now: now) }
+      return usage
+    }
+  }
+
+  private func usage(ofAttempts attempts: [Job.Attempt]) throws(FleetError) -> [Usage] {
+    let now = now()
+    return try read { (r) throws(StoreError) in
+      var usages: [Usage] = []
+      for (index, attempt) in attempts.enumerated() {
+        let lines = try r.billingEvents(of: attempt.instanceID)
+        let isFirst = !attempts[..<index].contains { $0.instanceID == attempt.instanceID }
+        let next = attempts[(index + 1)...].first { $0.instanceID == attempt.instanceID }
+        var usage = lines.usage(until: next?.startedAt ?? now).values.reduce(into: Usage()) { $0 += $1 }
+        if !isFirst {
+          for before in lines.usage(until: attempt.startedAt).values { usage -= before }
+        }
+        usages.append(usage)
+      }
+      return usages
     }
   }
 }

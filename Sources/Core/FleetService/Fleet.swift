@@ -90,6 +90,10 @@ package struct FleetConnections: Sendable {
   package var hostKey: @Sendable (String) -> String?
   /// Something may have changed at the provider.
   package var lookSooner: @Sendable () -> Void
+  /// Budgets changed: look at them now.
+  package var wakeBudgets: @Sendable () -> Void
+  /// The last look at the account.
+  package var accountReading: @Sendable () -> AccountReading?
 
   package init(
     wakeJobs: @escaping @Sendable () -> Void, wakeInstances: @escaping @Sendable () -> Void,
@@ -97,7 +101,8 @@ package struct FleetConnections: Sendable {
     provider: @escaping @Sendable () -> ProviderStatus, poller: @escaping @Sendable () -> PollerStatus,
     orphans: @escaping @Sendable () -> OrphanReport = { OrphanReport() },
     hostKey: @escaping @Sendable (String) -> String? = { _ in nil },
-    lookSooner: @escaping @Sendable () -> Void = {}
+    lookSooner: @escaping @Sendable () -> Void = {}, wakeBudgets: @escaping @Sendable () -> Void = {},
+    accountReading: @escaping @Sendable () -> AccountReading? = { nil }
   ) {
     self.wakeJobs = wakeJobs
     self.wakeInstances = wakeInstances
@@ -108,5 +113,7 @@ package struct FleetConnections: Sendable {
     self.orphans = orphans
     self.hostKey = hostKey
     self.lookSooner = lookSooner
+    self.wakeBudgets = wakeBudgets
+    self.accountReading = accountReading
   }
 }

@@ -8,13 +8,13 @@ package final class AccountKeeper: Reconciler {
 
   private let marketplace: any Marketplace
   private let shell: any RemoteShell
-  private let seen: @Sendable (MarketAccount) -> Void
+  private let seen: @Sendable (AccountReading) -> Void
   private let logger: Logger
   private let isKeyRegistered = Locked(false)
 
   /// - Parameter seen: told the account's figures after each look.
   package init(
-    marketplace: any Marketplace, shell: any RemoteShell, seen: @escaping @Sendable (MarketAccount) -> Void,
+    marketplace: any Marketplace, shell: any RemoteShell, seen: @escaping @Sendable (AccountReading) -> Void,
     logger: Logger
   ) {
     self.marketplace = marketplace
@@ -30,7 +30,9 @@ package final class AccountKeeper: Reconciler {
       if await registerKey() { outcome.changed += 1 } else { outcome.failures += 1 }
     }
     do throws(MarketplaceError) {
-      seen(try await marketplace.account())
+      let account = try await marketplace.account()
+      let spend = try await marketplace.spend()
+      seen(AccountReading(account, spend))
     } catch {
       // The poller's failures are told; a second voice would say the same.
       logger.debug("account not read", metadata: ["code": "\(error.code)"])

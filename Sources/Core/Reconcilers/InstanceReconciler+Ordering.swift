@@ -95,7 +95,9 @@ extension InstanceReconciler {
     if let machineID = row.machineID { query.excludedMachines.insert(machineID) }
     let wanted = query
     do throws(MarketplaceError) {
+      let bound = boundOfBudgets(for: row)
       let offers = wanted.selection.rank(try await marketplace.searchOffers(wanted).offers, for: wanted)
+        .filter { offer in bound.map { wanted.price(of: offer) <= $0 } ?? true }
       let held = heldOffers(choosingFor: row)
       guard let next = offers.first(where: { !held.contains($0.id) }) ?? offers.first else {
         _ = await change(row, event: .refused) { row, _ in
@@ -131,6 +133,16 @@ extension InstanceReconciler {
     _ = await change(row, event: .orderReturned) { row, _ in
       row.orderedAt = nil
       row.offersTried -= 1
+    }
+  }
+
+  /// Budgets have room for the offer that was taken; another may not cost more. Nil while no budget keeps rentals back.
+  private func boundOfBudgets(for row: Instance) -> Money? {
+    do throws(StoreError) {
+      return try store.read { (r) throws(StoreError) in try r.budgets() }.canBlock ? row.pricePerHour : nil
+    } catch {
+      logger.error("budgets cannot be read", metadata: metadata(row, ["error": "\(error)"]))
+      return row.pricePerHour
     }
   }
 

@@ -12,6 +12,8 @@ enum Interruption: Sendable, Hashable {
   case machineStopped(Failure)
   case timeUp
   case overBudget
+  /// A budget beside the job's own is used up, and is to stop what runs.
+  case budgetStop(Failure)
 }
 
 extension JobDrive {
@@ -55,12 +57,24 @@ extension JobDrive {
     if job.isCancelRequested { return .cancelled }
     let instance = try instance(of: job)
     if let lost = instance?.lossForJob { return .machineLost(lost) }
+    if let instance, [.provisioning, .starting, .running].contains(job.state),
+      let failure = try budgetStop(of: instance)
+    {
+      return .budgetStop(failure)
+    }
     guard job.state == .running else { return nil }
     // Its command is gone, whatever becomes of the machine.
     if let instance, instance.isRestarting { return .machineStopped(instance.failure ?? .machineGone) }
     if let end = job.deadline, context.now() >= end { return .timeUp }
     if let budget = job.specification.maximumCost, costNow(of: job) >= budget { return .overBudget }
     return nil
+  }
+
+  func budgetStop(of instance: Instance) throws(StoreError) -> Failure? {
+    let now = context.now()
+    return try context.store.read { (r) throws(StoreError) in
+      try r.budgetStop(of: instance.id, label: instance.label, now: now)
+    }
   }
 
   /// By the ledger up to this moment, also while nothing is heard from the provider.

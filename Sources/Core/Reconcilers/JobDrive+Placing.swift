@@ -1,4 +1,5 @@
 import Domain
+import Logging
 import Store
 
 extension JobDrive {
@@ -8,13 +9,15 @@ extension JobDrive {
     // One job never has two live instances: the last one must be proved gone first.
     if let last = try instance(of: job), !last.state.isFinal { return .waits(upTo: .seconds(60)) }
     if let pause = await pauseBeforeRecovery(job) { return pause }
+    // Before offers are looked for: the day's searches are counted.
+    if let failure = try refusalOfAll(for: job) { return await wait(job, for: failure) }
     let queries = try queries(for: job)
     do throws(MarketplaceError) {
       for query in queries {
         let offers = query.selection.rank(try await context.marketplace.searchOffers(query).offers, for: query)
-        guard let best = offers.first else { continue }
+        guard !offers.isEmpty else { continue }
         if let failure = job.usedUpBudget { return await giveUp(job, .failed, failure) }
-        return await rent(best, orElse: offers, query: query, for: job)
+        return await rent(offers, query: query, onDemand: await onDemandPrice(beside: offers[0], query), for: job)
       }
       let told = job.failure.flatMap { $0.code.hasPrefix("no_offers") ? $0 : nil }
       let failure = if let told { told } else { try await explainNoOffers(queries[queries.count - 1], for: job) }
@@ -24,18 +27,21 @@ extension JobDrive {
     }
   }
 
-  /// Takes the first of `offers` that none of our instances holds, in the transaction that makes the row: jobs that were
-  /// posted together see one list, and would all order the best and use up their attempts on it. When all are held the
-  /// best is ordered all the same: the list may be older than the end of the instance that held it.
-  private func rent(_ best: Offer, orElse offers: [Offer], query: OfferQuery, for job: Job) async -> Progress {
+  /// Takes the first of `offers` that none of our instances holds and that budgets have room for, in the transaction that makes
+  /// the row: jobs that were posted together see one list, and would all order the best and use up their attempts on it. When
+  /// all are held the best is ordered all the same: the list may be older than the end of the instance that held it.
+  private func rent(_ offers: [Offer], query: OfferQuery, onDemand: Money?, for job: Job) async -> Progress {
     let owner = context.store.owner
-    return await change(
+    let progress = await change(
       // A cancel may have come while offers were looked for: then nothing is rented.
       from: .queued, on: .placed, onlyIf: { !$0.isCancelRequested },
+      unless: { (tx, job, now) throws(StoreError) in
+        try tx.choice(of: offers, query: query, for: job, at: now).refusal
+      },
       also: { (tx, job, now) throws(StoreError) in
-        let held = try tx.heldOffers()
-        let offer = offers.first { !held.contains($0.id) } ?? best
-        let instance = Instance(for: job, offer: offer, query: query, owner: owner, at: now)
+        guard let offer = try tx.choice(of: offers, query: query, for: job, at: now).offer else { return }
+        var instance = Instance(for: job, offer: offer, query: query, owner: owner, at: now)
+        instance.onDemandGPUPerHour = onDemand
         try tx.insert(instance)
         job.instanceID = instance.id
         job.attempts.append(
@@ -44,6 +50,39 @@ extension JobDrive {
     ) { job, _ in
       job.attempt += 1
       job.failure = nil
+    }
+    if case .moved = progress, let now = read(), now.state == .queued, now.failure?.code == "budget_exceeded" {
+      return .waits(upTo: Self.budgetPause)
+    }
+    return progress
+  }
+
+  /// Between two looks of a job that waits for a budget; a change of the budgets wakes it.
+  private static let budgetPause = Duration.seconds(60)
+
+  private func refusalOfAll(for job: Job) throws(StoreError) -> Failure? {
+    let now = context.now()
+    return try context.store.read { (r) throws(StoreError) in try r.budgetRoom(label: job.label, now: now) }
+      .refusal(of: [])
+  }
+
+  private func wait(_ job: Job, for failure: Failure) async -> Progress {
+    if job.failure != failure { await change(from: .queued) { job, _ in job.failure = failure } }
+    return .waits(upTo: Self.budgetPause)
+  }
+
+  /// What GPUs like those of a bid cost on demand now, at the least: what the bid saves is told by it. No reason to fail
+  /// anything, so nil when it cannot be had.
+  private func onDemandPrice(beside offer: Offer, _ query: OfferQuery) async -> Money? {
+    guard query.isInterruptible else { return nil }
+    var query = OfferQuery()
+    query.gpuName = offer.gpuName
+    query.gpuCount = offer.gpuCount
+    do throws(MarketplaceError) {
+      return try await context.marketplace.searchOffers(query).offers.map(\.gpuPricePerHour).min()
+    } catch {
+      context.logger.notice("no price on demand", metadata: metadata(["code": "\(error.code)"]))
+      return nil
     }
   }
 
@@ -127,7 +166,28 @@ extension JobDrive {
   }
 }
 
+extension StoreTransaction {
+  /// The offer to take, or why budgets have no room for any of them.
+  fileprivate func choice(
+    of offers: [Offer], query: OfferQuery, for job: Job, at now: Timestamp
+  ) throws(StoreError) -> (offer: Offer?, refusal: Failure?) {
+    let held = try heldOffers()
+    let free = offers.filter { !held.contains($0.id) }
+    let room = try budgetRoom(label: job.label, now: now)
+    var refusal: Failure?
+    for offer in free.isEmpty ? Array(offers.prefix(1)) : free {
+      let commitment = Commitment(for: job, pricePerHour: query.price(of: offer), at: now)
+      guard let failure = room.refusal(of: [commitment]) else { return (offer, nil) }
+      refusal = refusal ?? failure
+    }
+    return (nil, refusal)
+  }
+}
+
 extension Job {
+  /// What its instances are called, and so what budgets know it by.
+  fileprivate var label: String { specification.name ?? "job" }
+
   /// A minute at first, up to ten when it has looked for hours: what a night did not have a minute will not bring.
   fileprivate func pauseBetweenLooks(at now: Timestamp) -> Duration {
     guard let since = phases.last?.startedAt else { return .seconds(60) }
@@ -156,7 +216,7 @@ extension Instance {
     let specification = job.specification
     let id = ID<Instance>(at: now)
     let tag = InstanceTag(owner: owner, instanceID: id)
-    let label = specification.name ?? "job"
+    let label = job.label
     var order = RentalOrder(
       offerID: offer.id, label: tag.label(label), image: specification.resolvedImage,
       diskGigabytes: specification.resources.diskGigabytes)

@@ -8,6 +8,7 @@ extension JobDrive {
     switch try interruption(of: job) {
     case .cancelled: return await giveUp(job, .cancelled, nil)
     case .machineLost(let failure): return await failProvisioning(job, failure)
+    case .budgetStop(let failure): return await giveUp(job, .failed, failure)
     case .machineStopped, .timeUp, .overBudget, nil: break
     }
     guard let instance = try instance(of: job), instance.state == .running else { return .waits(upTo: .seconds(30)) }
@@ -130,6 +131,7 @@ extension JobDrive {
     switch interruption {
     case .cancelled: return await giveUp(job, .cancelled, nil)
     case .machineLost(let failure): return await failAttempt(job, failure)
+    case .budgetStop(let failure): return await giveUp(job, .failed, failure)
     case .machineStopped, .timeUp, .overBudget, nil: return .waits(upTo: .seconds(1))
     }
   }

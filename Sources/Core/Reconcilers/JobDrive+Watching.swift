@@ -39,6 +39,8 @@ extension JobDrive {
         return await cutShort(job, remote, job.tooLong)
       case .overBudget:
         return await cutShort(job, remote, job.tooCostly)
+      case .budgetStop(let failure):
+        return await cutShort(job, remote, failure)
       case nil:
         return .waits(upTo: .seconds(1))
       }
@@ -55,11 +57,12 @@ extension JobDrive {
     return await failAttempt(job, failure)
   }
 
-  /// Ends the command, takes the rest of its output, and goes on to what it left behind.
+  /// Ends the command, takes the rest of its output and the last that it has kept, and goes on to what it left behind.
   private func cutShort(_ job: Job, _ remote: RemoteJob, _ failure: Failure) async -> Progress {
     let remote = atPresent(remote, job)
     await remote.terminate()
     await remote.fetchRestOfLog()
+    await finalCheckpoint(job, remote)
     return await change(from: .running, on: .ended) { job, now in
       job.outcome = .failed
       job.failure = failure
@@ -111,6 +114,13 @@ extension JobDrive {
     if let deadline = job.deadline, context.now() >= deadline { return await cutShort(job, remote, job.tooLong) }
     if let bound = job.specification.maximumCost, costNow(of: job) >= bound {
       return await cutShort(job, remote, job.tooCostly)
+    }
+    do throws(StoreError) {
+      if let instance = try instance(of: job), let failure = try budgetStop(of: instance) {
+        return await cutShort(job, remote, failure)
+      }
+    } catch {
+      return .waits(upTo: context.settings.retryPause)
     }
     if let span = job.specification.idleTimeout { return await tryElsewhere(job, remote, .silent(span)) }
     return await cutShort(

@@ -67,9 +67,13 @@ struct JobDrive: Sendable {
   }
 
   /// One transaction: the row as it is now, if it still stands in `state` and `condition` holds, the change, the move and
-  /// its event. `also` writes what belongs to the same change.
+  /// its event. `also` writes what belongs to the same change. When `refusal` has a reason against it, the job shows that and
+  /// stays as it is.
   func change(
     from state: JobState, on event: JobEvent?, onlyIf condition: @escaping @Sendable (Job) -> Bool = { _ in true },
+    unless refusal: @escaping @Sendable (StoreTransaction, Job, Timestamp) throws(StoreError) -> Failure? = {
+      (_, _, _) throws(StoreError) in nil
+    },
     also: @escaping @Sendable (StoreTransaction, inout Job, Timestamp) throws(StoreError) -> Void,
     _ mutate: @escaping @Sendable (inout Job, Timestamp) -> Void = { _, _ in }
   ) async -> Progress {
@@ -79,6 +83,11 @@ struct JobDrive: Sendable {
       let change = try await context.store.write { (tx) throws(StoreError) -> JobChange? in
         guard var job = try tx.job(id), job.state == state, condition(job) else { return nil }
         let before = job
+        if let failure = try refusal(tx, job, now) {
+          job.failure = failure
+          if job != before { _ = try tx.update(&job) }
+          return JobChange(job: job, before: before, event: nil)
+        }
         mutate(&job, now)
         if let event {
           do throws(IllegalTransition) {

@@ -38,6 +38,18 @@ enum Limits {
   /// Patterns of types of one webhook.
   static let webhookTypes = 50
 
+  // MARK: Money
+
+  /// Two years and a day, to hold one year against the other.
+  static let summaryDays = 732
+  /// A page of a spreadsheet; what is left out is told in one sum.
+  static let summaryItems = 100
+  static let maximumSummaryItems = 1000
+  /// Each is looked at every few seconds and before every rental.
+  static let budgetLabels = 200
+  /// A hundred times what the dearest month of a large team costs; more is a slip of the hand.
+  static let budgetDollars = 1e8
+
   // MARK: Text
 
   static let nameCharacters = 128

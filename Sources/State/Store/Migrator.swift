@@ -17,6 +17,7 @@ struct Migration {
         Migration(version: 3, name: "recovery", PackageResources.V0003_recovery_sqlite_sql),
         Migration(version: 4, name: "revival", PackageResources.V0004_revival_sqlite_sql),
         Migration(version: 5, name: "ledger_sums", PackageResources.V0005_ledger_sums_sqlite_sql),
+        Migration(version: 6, name: "budgets", PackageResources.V0006_budgets_sqlite_sql),
       ]
     }
   }

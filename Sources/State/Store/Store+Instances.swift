@@ -64,10 +64,10 @@ extension StoreTransaction {
       INSERT INTO instances (
         id, version, created_at, tag, job_id, state, desired, label, market_id, machine_id, host_id, gpu_name, gpu_count,
         region, price_per_hour, storage_per_hour, cost, ordered_at, accepted_at, running_at, stopped_at,
-        destroy_asked_at, destroyed_at, last_seen_at, has_secrets, may_revive, rental_order, offer_query, observation,
-        failure)
+        destroy_asked_at, destroyed_at, last_seen_at, has_secrets, may_revive, on_demand_gpu_per_hour, rental_order,
+        offer_query, observation, failure)
       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-        $24, $25, $26, $27, $28, $29, $30)
+        $24, $25, $26, $27, $28, $29, $30, $31)
       """,
       [
         .text(instance.id.rawValue), .integer(instance.version), .moment(instance.createdAt),
@@ -88,8 +88,8 @@ extension StoreTransaction {
         version = version + 1, state = $3, desired = $4, label = $5, market_id = $6, machine_id = $7, host_id = $8,
         gpu_name = $9, gpu_count = $10, region = $11, price_per_hour = $12, storage_per_hour = $13, cost = $14,
         ordered_at = $15, accepted_at = $16, running_at = $17, stopped_at = $18, destroy_asked_at = $19,
-        destroyed_at = $20, last_seen_at = $21, has_secrets = $22, may_revive = $23, rental_order = $24,
-        offer_query = $25, observation = $26, failure = $27
+        destroyed_at = $20, last_seen_at = $21, has_secrets = $22, may_revive = $23,
+        on_demand_gpu_per_hour = $24, rental_order = $25, offer_query = $26, observation = $27, failure = $28
       WHERE id = $1 AND version = $2
       """,
       [.text(instance.id.rawValue), .integer(instance.version)]
@@ -121,7 +121,8 @@ extension Instance {
       .integer(hostID), .text(gpuName), .integer(Int64(gpuCount)), .text(region), .money(pricePerHour),
       .money(storagePerHour), .money(cost), .moment(orderedAt), .moment(acceptedAt), .moment(runningAt),
       .moment(stoppedAt), .moment(destroyAskedAt), .moment(destroyedAt), .moment(lastSeenAt), .bool(hasSecrets),
-      .bool(mayRevive), .utf8(order.stored), .utf8(query?.stored), .utf8(storedObservation), .utf8(failure?.stored),
+      .bool(mayRevive), .money(onDemandGPUPerHour), .utf8(order.stored), .utf8(query?.stored), .utf8(storedObservation),
+      .utf8(failure?.stored),
     ]
   }
 }
@@ -129,7 +130,7 @@ extension Instance {
 private let instanceColumns = """
   id, rental_order, label, tag, gpu_count, created_at, state, desired, version, offer_query, job_id, market_id,
   machine_id, host_id, gpu_name, region, price_per_hour, storage_per_hour, cost, failure, ordered_at, accepted_at,
-  running_at, stopped_at, destroy_asked_at, destroyed_at, last_seen_at, may_revive, observation,
+  running_at, stopped_at, destroy_asked_at, destroyed_at, last_seen_at, may_revive, on_demand_gpu_per_hour, observation,
   CASE WHEN has_secrets = 1 THEN (SELECT document FROM secrets WHERE subject = instances.id) END
   """
 
@@ -164,6 +165,7 @@ private func decodeInstance(_ row: any SQLRow) throws(StoreError) -> Instance {
   instance.destroyedAt = row.optionalMoment()
   instance.lastSeenAt = row.optionalMoment()
   instance.mayRevive = row.bool()
+  instance.onDemandGPUPerHour = row.optionalMoney()
   if let observation = try row.optionalDocument() { instance.restoreObservation(observation) }
   if let secrets = try row.optionalDocument() { instance.order.restoreSecrets(secrets) }
   return instance

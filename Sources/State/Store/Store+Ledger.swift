@@ -123,24 +123,40 @@ extension StoreTransaction {
       cost.gpu.microdollars, cost.storage.microdollars, cost.transfer.microdollars, day.usage.gpuTime.microseconds,
     ].map { .integer(sign * $0) }
     let parameters = [SQLValue.text(id.rawValue), .moment(day.day)] + sums
-    let isKnown = try connection.run(
-      """
-      UPDATE ledger_days SET gpu = gpu + $3, storage = storage + $4, transfer = transfer + $5, gpu_time = gpu_time + $6
-      WHERE instance_id = $1 AND day = $2
-      """, parameters) == 1
+    let isKnown =
+      try connection.run(
+        """
+        UPDATE ledger_days SET gpu = gpu + $3, storage = storage + $4, transfer = transfer + $5, gpu_time = gpu_time + $6
+        WHERE instance_id = $1 AND day = $2
+        """, parameters) == 1
     if !isKnown {
       try connection.run(
         """
         INSERT INTO ledger_days (instance_id, day, gpu, storage, transfer, gpu_time) VALUES ($1, $2, $3, $4, $5, $6)
         """, parameters)
     }
+    var bid = [SQLValue.integer(0), .integer(0)]
+    if let onDemand = try onDemandGPUPerHour(of: id) {
+      bid = [cost.gpu, onDemand.perHour(for: day.usage.gpuTime)].map { .integer(sign * $0.microdollars) }
+    }
     try connection.run(
       """
-      INSERT INTO ledger_totals (day, instances, gpu, storage, transfer, gpu_time) VALUES ($1, $2, $3, $4, $5, $6)
+      INSERT INTO ledger_totals (day, instances, gpu, storage, transfer, gpu_time, bid_gpu, bid_on_demand)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
       ON CONFLICT (day) DO UPDATE SET
         instances = instances + excluded.instances, gpu = gpu + excluded.gpu, storage = storage + excluded.storage,
-        transfer = transfer + excluded.transfer, gpu_time = gpu_time + excluded.gpu_time
-      """, [.moment(day.day), .integer(isKnown ? 0 : 1)] + sums)
+        transfer = transfer + excluded.transfer, gpu_time = gpu_time + excluded.gpu_time,
+        bid_gpu = bid_gpu + excluded.bid_gpu, bid_on_demand = bid_on_demand + excluded.bid_on_demand
+      """, [.moment(day.day), .integer(isKnown ? 0 : 1)] + sums + bid)
+  }
+
+  private func onDemandGPUPerHour(of id: ID<Instance>) throws(StoreError) -> Money? {
+    try connection.first(
+      "SELECT on_demand_gpu_per_hour FROM instances WHERE id = $1", [.text(id.rawValue)]
+    ) { row throws(StoreError) -> Money? in
+      var row = RowReader(row)
+      return row.optionalMoney()
+    } ?? nil
   }
 }
 

@@ -62,6 +62,25 @@ extension StoreReader {
     return summary
   }
 
+  package func savings(_ range: DayRange, now: Timestamp) throws(StoreError) -> Savings {
+    try connection.first(
+      """
+      \(flowing), used (gpu, on_demand) AS (
+        SELECT bid_gpu, bid_on_demand FROM ledger_totals WHERE day >= $1 AND day < $2
+        UNION ALL
+        SELECT p.gpu, CAST(ROUND(CAST(i.on_demand_gpu_per_hour AS REAL) * p.gpu_time / 3600000000) AS INTEGER)
+        FROM pieces AS p JOIN instances AS i ON i.id = p.instance_id WHERE i.on_demand_gpu_per_hour IS NOT NULL)
+      SELECT COALESCE(SUM(gpu), 0), COALESCE(SUM(on_demand), 0) FROM used
+      """, parameters(range, now)
+    ) { row throws(StoreError) in
+      var row = RowReader(row)
+      var savings = Savings()
+      savings.interruptible = row.money()
+      savings.onDemand = row.money()
+      return savings
+    } ?? Savings()
+  }
+
   /// Days with nothing are left out.
   private func days(_ range: DayRange, now: Timestamp) throws(StoreError) -> [UsageSummary.Item] {
     try connection.all(

@@ -43,6 +43,8 @@ struct Configuration: Sendable {
   /// Nil for none.
   var lease: Duration?
   var approval: ApprovalPolicy
+  /// Zero for no alarm.
+  var lowCredit: Duration
   var owner: Owner?
   var publicURL: String?
   /// A credential.
@@ -84,6 +86,7 @@ extension Configuration {
     sshTimeout = reader.seconds(.sshTimeout, in: 1...3600)
     lease = reader.lease()
     approval = reader.choice(.approval, else: .never)
+    lowCredit = .seconds(reader.number(.lowCredit, in: 0...8760) * 3600)
     owner = reader.owner()
     publicURL = reader.publicURL()
     allowsPrivateWebhooks = reader.truth(.webhookAllowPrivate)

@@ -60,6 +60,9 @@ extension Setting {
     "approval", "VASTD_APPROVAL", default: "never",
     "which jobs that do not say wait for approval: always; without_budget: those with neither max_cost_usd nor both max_duration_s and max_price_per_hour_usd; never"
   )
+  static let lowCredit = Setting(
+    "low_credit_hours", "VASTD_LOW_CREDIT_HOURS", default: "24",
+    "raise an event when the credit lasts less than this at the current rate; 0 for never")
   static let owner = Setting(
     "owner", "VASTD_OWNER", "names this installation in the tag on every label; made at first start")
   static let publicURL = Setting(
@@ -77,6 +80,6 @@ extension Setting {
   static let all: [Setting] = [
     apiKey, apiKeyFile, vastURL, listen, probeListen, token, tokenFile, databaseURL, dataDirectory, pollInterval,
     cacheEnabled, cacheTTL, timeout, retries, pacing, rateLimitMode, fallback, settle, startTimeout, sshTimeout, lease,
-    approval, owner, publicURL, slackWebhookURL, webhookAllowPrivate, logLevel, logFormat,
+    approval, lowCredit, owner, publicURL, slackWebhookURL, webhookAllowPrivate, logLevel, logFormat,
   ]
 }

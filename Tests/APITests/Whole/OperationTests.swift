@@ -167,6 +167,12 @@ import Testing
     _ = try await call(.getInstance, 200, "/v1/instances/\(instance)")
     _ = try await call(.getInstanceSSH, 200, "/v1/instances/\(instance)/ssh")
     _ = try await call(.deleteInstance, 202, "/v1/instances/\(instance)")
+    _ = try await call(.listBillingEvents, 200, "/v1/billing/events?job_id=\(done)")
+    _ = try await call(.getBillingSummary, 200, "/v1/billing/summary")
+    _ = try await call(
+      .updateBudget, 200, "/v1/billing/budget", #"{"daily_usd":5,"labels":{"train":{"monthly_usd":1,"action":"stop"}}}"#
+    )
+    _ = try await call(.getBudget, 200, "/v1/billing/budget")
     try await exerciseEvents(world) { (operation, status, target, body, headers) in
       try await call(operation, status, target, body, headers: headers)
     }

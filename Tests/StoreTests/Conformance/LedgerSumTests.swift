@@ -47,7 +47,8 @@ import Testing
   ) -> BillingEvent {
     BillingEvent(
       instanceID: instance.id, jobID: nil, kind: kind, at: at,
-      gpuPerHour: Money(microdollars: Bool.random(using: &generator) ? 0 : .random(in: 1...3_000_000, using: &generator)),
+      gpuPerHour: Money(
+        microdollars: Bool.random(using: &generator) ? 0 : .random(in: 1...3_000_000, using: &generator)),
       storagePerHour: Money(microdollars: .random(in: 0...20_000, using: &generator)))
   }
 
@@ -105,7 +106,8 @@ import Testing
         gpuPerHour: Money(microdollars: gpu), storagePerHour: Money(microdollars: kind == .stop ? 0 : 5))
     }
     for line in [
-      line(.start, instances[0], 0, 0), line(.rateChanged, instances[0], 100, 9), line(.rateChanged, instances[0], 70, 5),
+      line(.start, instances[0], 0, 0), line(.rateChanged, instances[0], 100, 9),
+      line(.rateChanged, instances[0], 70, 5),
       line(.start, instances[2], 30, 0), line(.start, instances[1], 7, 0), line(.stop, instances[1], 0, 20),
     ] {
       try await store.edit { try $0.append(line) }

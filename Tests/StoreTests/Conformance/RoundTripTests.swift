@@ -174,6 +174,7 @@ extension Instance {
     instance.region = "Sweden, SE"
     instance.pricePerHour = Money(microdollars: 14)
     instance.storagePerHour = Money(microdollars: 15)
+    instance.onDemandGPUPerHour = Money(microdollars: 17)
     instance.cost = Money(microdollars: 16)
     instance.marketStatus = "running"
     instance.intendedStatus = "running"

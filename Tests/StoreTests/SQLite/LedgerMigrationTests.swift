@@ -11,7 +11,6 @@ import Testing
     let old = try Store(
       driver: SQLiteDriver(path: world.path), owner: nil,
       migrations: Array(Migration.all(for: .sqlite).prefix { $0.version < 5 }), now: { now })
-    try await old.edit { transaction in for instance in instances { try transaction.insert(instance) } }
     await old.close()
 
     var lines: [BillingEvent] = []
@@ -20,7 +19,8 @@ import Testing
         lines.append(
           BillingEvent(
             instanceID: instance.id, jobID: nil, kind: step == 0 ? .start : .rateChanged,
-            at: now + .microseconds(Int64(step) * 61_234_567_891), gpuPerHour: Money(microdollars: Int64(step % 3) * 412_347),
+            at: now + .microseconds(Int64(step) * 61_234_567_891),
+            gpuPerHour: Money(microdollars: Int64(step % 3) * 412_347),
             storagePerHour: Money(microdollars: 9_871)))
       }
       if number == 1 {
@@ -31,6 +31,17 @@ import Testing
       }
     }
     let raw = try RawDatabase(world.path)
+    // As the release before wrote them, which knew no column of a later one.
+    for instance in instances {
+      try raw.run(
+        """
+        INSERT INTO instances (
+          id, version, created_at, tag, state, desired, label, market_id, gpu_count, cost, has_secrets, rental_order)
+        VALUES (
+          '\(instance.id)', 0, \(now.microseconds), '\(instance.tag)', 'running', 'running', 'train',
+          \(instance.marketID!.rawValue), 1, 0, 0, '{"offer_id":7,"label":"x","disk_gb":64}')
+        """)
+    }
     for line in lines {
       try raw.run(
         """

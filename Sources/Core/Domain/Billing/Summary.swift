@@ -73,3 +73,14 @@ package struct LedgerLine: Sendable, Hashable {
     self.cost = cost
   }
 }
+
+/// What bids have saved: the GPU time of interruptible machines, at what they cost and at what their kind cost on demand, at the
+/// least, when they were ordered. Those for which no such price was found are left out.
+package struct Savings: Sendable, Hashable {
+  package var interruptible = Money.zero
+  package var onDemand = Money.zero
+
+  package init() {}
+
+  package var saved: Money { Money(microdollars: onDemand.microdollars - interruptible.microdollars) }
+}

@@ -19,6 +19,14 @@ package struct Cost: Sendable, Hashable {
   }
 }
 
+extension Cost {
+  package static func -= (left: inout Cost, right: Cost) {
+    left.gpu = Money(microdollars: left.gpu.microdollars - right.gpu.microdollars)
+    left.storage = Money(microdollars: left.storage.microdollars - right.storage.microdollars)
+    left.transfer = Money(microdollars: left.transfer.microdollars - right.transfer.microdollars)
+  }
+}
+
 /// What was used and what it costs.
 package struct Usage: Sendable, Hashable {
   package var cost = Cost.zero
@@ -30,6 +38,11 @@ package struct Usage: Sendable, Hashable {
   package static func += (left: inout Usage, right: Usage) {
     left.cost += right.cost
     left.gpuTime += right.gpuTime
+  }
+
+  package static func -= (left: inout Usage, right: Usage) {
+    left.cost -= right.cost
+    left.gpuTime -= right.gpuTime
   }
 }
 

@@ -29,6 +29,8 @@ package struct Instance: Sendable, Hashable, Identified {
   /// GPU and disk by the hour while running, as the provider grants it.
   package var pricePerHour: Money?
   package var storagePerHour: Money?
+  /// Of one that bids: what GPUs of its kind cost on demand when it was ordered, at the least.
+  package var onDemandGPUPerHour: Money?
   /// What it has cost so far by our ledger, as of the last observation.
   package var cost = Money.zero
 

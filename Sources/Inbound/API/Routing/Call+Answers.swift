@@ -45,6 +45,14 @@ extension Call {
     return Response(status: status, headers: headers, body: body, context: context)
   }
 
+  func csv(_ bytes: [UInt8], extra: [(name: String, value: String)] = []) -> Response {
+    let headers: [(name: String, value: String)] = [
+      ("Content-Type", "text/csv; charset=utf-8; header=present"), ("Cache-Control", "no-store"),
+      ("X-Content-Type-Options", "nosniff"), ("X-Request-Id", context.requestID), ("Vary", "Accept"),
+    ]
+    return Response(status: 200, headers: headers + extra, body: .bytes(bytes), context: context)
+  }
+
   /// An older answer says so in its body and by the header that caches use.
   func dated(_ body: Response.Body, isDegraded: Bool) -> Response {
     json(body, extra: isDegraded ? [("Warning", "110 vastd \"Response is Stale\"")] : [])

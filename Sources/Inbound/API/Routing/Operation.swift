@@ -46,6 +46,11 @@ package enum Operation: String, Sendable, Hashable, CaseIterable {
 
   case getAccount
 
+  case listBillingEvents
+  case getBillingSummary
+  case getBudget
+  case updateBudget
+
   case listOrphans
   case listExclusions
   case deleteExclusion

@@ -49,6 +49,11 @@ extension Handlers {
 
       Route(.get, "/v1/account", .getAccount, .read, .later(.none, getAccount)),
 
+      Route(.get, "/v1/billing/events", .listBillingEvents, .read, .now(listBillingEvents)),
+      Route(.get, "/v1/billing/summary", .getBillingSummary, .read, .now(getBillingSummary)),
+      Route(.get, "/v1/billing/budget", .getBudget, .read, .now(getBudget)),
+      Route(.put, "/v1/billing/budget", .updateBudget, .admin, .later(.json, updateBudget)),
+
       Route(.get, "/v1/orphans", .listOrphans, .admin, .now(listOrphans)),
       Route(.get, "/v1/exclusions", .listExclusions, .read, .now(listExclusions)),
       Route(.delete, "/v1/exclusions/{id}", .deleteExclusion, .operate, .later(.none, deleteExclusion)),

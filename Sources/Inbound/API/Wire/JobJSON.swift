@@ -34,8 +34,9 @@ enum JobJSON {
       writer.member("gpu_name", report.gpuName)
       writer.member("price_per_hour_usd", report.pricePerHour)
       writer.member("runtime_s", report.runtime?.inSeconds)
-      writer.member("cost_usd", report.cost)
-      writer.attempts(of: job)
+      writer.member("cost_usd", report.usage.cost.total)
+      writer.object("cost") { writer in writer.members(of: report.usage) }
+      writer.attempts(of: job, report.attempts)
       writer.member("exit_code", job.exitCode)
       writer.results(of: job)
       writer.array("errors") { writer in
@@ -195,9 +196,10 @@ extension JSONWriter {
     }
   }
 
-  mutating func attempts(of job: Job) {
+  /// - Parameter usages: of each attempt, where they are to be shown.
+  mutating func attempts(of job: Job, _ usages: [Usage] = []) {
     array("attempts") { writer in
-      for attempt in job.attempts {
+      for (index, attempt) in job.attempts.enumerated() {
         writer.object { writer in
           writer.member("number", attempt.number)
           writer.member("instance_id", attempt.instanceID)
@@ -205,6 +207,9 @@ extension JSONWriter {
           writer.member("started_at", attempt.startedAt)
           writer.member("finished_at", attempt.finishedAt)
           writer.member("checkpoint_id", attempt.checkpointID)
+          if usages.indices.contains(index) {
+            writer.object("cost") { writer in writer.members(of: usages[index]) }
+          }
           writer.member("error", attempt.failure)
         }
       }
