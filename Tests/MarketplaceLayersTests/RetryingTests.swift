@@ -75,6 +75,15 @@ struct RetryingTests {
     #expect(inner.count(.create) == 1)
   }
 
+  @Test(arguments: MarketplaceError.all)
+  func `a price increase is answered once, so that what comes of it is known or known to be unknown`(
+    error: MarketplaceError
+  ) async {
+    let inner = ScriptedMarketplace(failing: error)
+    #expect(await retrying(inner).attempt(.answerPriceIncrease) == error)
+    #expect(inner.count(.answerPriceIncrease) == 1)
+  }
+
   @Test(arguments: MarketplaceError.all.filter { !$0.isTransient })
   func `a failure that will not pass is told at once`(error: MarketplaceError) async {
     for operation in MarketplaceOperation.allCases {

@@ -92,16 +92,21 @@ struct PriceIncreaseTests {
     #expect(await code(.json(#"{"error": "bad_request"}"#, status: 400)) == "provider_refused")
     for (name, expected) in [
       ("err_404_bad_key", "provider_unauthorized"), ("err_429_plain_text", "rate_limited"),
-      ("err_502_html", "provider_unavailable"), ("start_400_missing_billing", "insufficient_credit"),
+      ("err_502_html", "outcome_unknown"), ("start_400_missing_billing", "insufficient_credit"),
     ] {
       #expect(await code(try Recordings.response(name)) == expected, "\(name)")
     }
   }
 
-  @Test func `an answer that was lost may be sent again, and finds nothing to do then`() async throws {
+  @Test func `an answer is sent once: a second would hide whether the first was heard`() async throws {
     let vast = try FakeVast.recorded("ok")
     try await vast.marketplace.answerPriceIncrease(PriceIncreaseID(1), accept: true)
-    #expect(vast.requests.map(\.mayBeRepeated) == [true])
-    #expect(MarketplaceOperation.answerPriceIncrease.isRepeatable)
+    #expect(vast.requests.map(\.mayBeRepeated) == [false])
+    #expect(!MarketplaceOperation.answerPriceIncrease.isRepeatable)
+    let lost = FakeVast(.failure(.timedOut))
+    let error = await failure { () async throws(MarketplaceError) in
+      try await lost.marketplace.answerPriceIncrease(PriceIncreaseID(1), accept: true)
+    }
+    #expect(error?.code == "outcome_unknown")
   }
 }

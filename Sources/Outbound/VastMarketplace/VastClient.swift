@@ -142,7 +142,7 @@ package struct VastClient: Sendable {
   func answerPriceIncrease(_ id: PriceIncreaseID, accept: Bool) async throws(VastError) -> VastReply {
     try await call(
       .answerPriceIncrease, "PUT", "/api/v0/instances/\(accept ? "accept" : "reject")-price-increase/",
-      body: Array(#"{"pending_price_increase_id":\#(id)}"#.utf8), mayBeRepeated: true)
+      body: Array(#"{"pending_price_increase_id":\#(id)}"#.utf8), mayBeRepeated: false)
   }
 
   // MARK: Sending

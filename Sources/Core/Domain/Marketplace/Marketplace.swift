@@ -46,7 +46,7 @@ package protocol Marketplace: Sendable {
   func priceIncreases() async throws(MarketplaceError) -> [PriceIncrease]
 
   /// Accepts or refuses one. `.notFound` means that it no longer waits: withdrawn, over, or answered before, perhaps by a call
-  /// of ours whose answer was lost.
+  /// of ours that ended as `.unknownOutcome`. No layer makes it again, so that a caller knows which of its calls were heard.
   func answerPriceIncrease(_ id: PriceIncreaseID, accept: Bool) async throws(MarketplaceError)
 }
 

@@ -17,6 +17,7 @@ package enum MarketplaceOperation: String, Sendable, Hashable, CaseIterable {
   case priceIncreases = "price_increases"
   case answerPriceIncrease = "answer_price_increase"
 
-  /// Whether doing it twice does no more than doing it once. Renting is the one call that is not so.
-  package var isRepeatable: Bool { self != .create }
+  /// Whether doing it twice does no more, and tells no less, than doing it once. Renting twice rents twice; a second answer to
+  /// a price increase finds nothing that waits, and hides whether the first was heard.
+  package var isRepeatable: Bool { self != .create && self != .answerPriceIncrease }
 }
