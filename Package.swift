@@ -87,6 +87,7 @@ let package = Package(
         .embedInCode("Migrations/V0004_revival.sqlite.sql"),
         .embedInCode("Migrations/V0005_ledger_sums.sqlite.sql"),
         .embedInCode("Migrations/V0006_budgets.sqlite.sql"),
+        .embedInCode("Migrations/V0007_price_increases.sqlite.sql"),
       ],
       swiftSettings: strict),
     .target(

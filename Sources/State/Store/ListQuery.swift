@@ -39,6 +39,8 @@ struct ListQuery {
     conditions.append("\(column) < $\(parameters.count)")
   }
 
+  mutating func require(absent column: String) { conditions.append("\(column) IS NULL") }
+
   /// No values: no condition.
   mutating func require<Choice: RawRepresentable<String>>(_ column: String, among choices: Set<Choice>) {
     let values = choices.map(\.rawValue).sorted()

@@ -18,6 +18,7 @@ struct Migration {
         Migration(version: 4, name: "revival", PackageResources.V0004_revival_sqlite_sql),
         Migration(version: 5, name: "ledger_sums", PackageResources.V0005_ledger_sums_sqlite_sql),
         Migration(version: 6, name: "budgets", PackageResources.V0006_budgets_sqlite_sql),
+        Migration(version: 7, name: "price_increases", PackageResources.V0007_price_increases_sqlite_sql),
       ]
     }
   }
