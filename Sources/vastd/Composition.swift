@@ -145,6 +145,9 @@ struct Composition: Sendable {
       logger: logs.logger("orphans"))
     let provider = ProviderWatcher(
       store: store, status: vast.status, counted: counted, now: currentTime, logger: logs.logger("provider"))
+    let prices = PriceWatcher(
+      store: store, marketplace: vast.fresh, observation: { poller.observation }, counted: counted, now: currentTime,
+      logger: logs.logger("prices"))
     var loops = [
       ReconcilerDriver(
         provider, signal: providerSignal, period: .seconds(15), clock: ContinuousClock(), logger: logs.logger("driver")),
@@ -163,6 +166,9 @@ struct Composition: Sendable {
         orphans, signal: Signal(), period: .seconds(15), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
         accountKeeper, signal: Signal(), period: .seconds(300), clock: ContinuousClock(), logger: logs.logger("driver")),
+      ReconcilerDriver(
+        prices, signal: Signal(), period: configuration.priceInterval, clock: ContinuousClock(),
+        logger: logs.logger("driver")),
       ReconcilerDriver(
         DiskKeeper(
           ballast: Ballast(data), isStoreFull: { [store] in store.lastWriteFailure == .full },

@@ -67,6 +67,27 @@ import Testing
         ],
         ":raised_hand: *Job t waits for approval*\n$0.4 an hour · $1.2 in all"
       ),
+      (
+        "billing.price_increase",
+        [
+          "label": "train", "price_increase_id": "inc_1", "deadline": "2026-11-21T08:30:00.000Z",
+          "price_per_hour_usd": .money(Money(microdollars: 400_000)),
+          "new_price_per_hour_usd": .money(Money(microdollars: 500_000)),
+        ],
+        """
+        :chart_with_upwards_trend: *The host of train (ins_1) wants more*
+        $0.5 an hour instead of $0.4 · to be answered by 2026-11-21T08:30:00.000Z
+        `inc_1`
+        """
+      ),
+      (
+        "billing.price_increase_closed", ["price_increase_id": "inc_1", "answer": "accepted"],
+        ":information_source: *A price increase of ins_1 is accepted*\n`inc_1`"
+      ),
+      (
+        "billing.price_increase_closed", ["in_doubt": .flag(true)],
+        ":information_source: *A price increase of ins_1 is over, how is not known*"
+      ),
       ("provider.degraded", ["code": "unavailable"], ":warning: *Vast.ai does not answer as it should*\n`unavailable`"),
       ("some.new_thing", [:], ":information_source: *some.new_thing · ins_1*"),
     ] as [(String, [String: EventFact], String)])

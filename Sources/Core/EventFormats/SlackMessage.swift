@@ -87,6 +87,14 @@ struct SlackLine {
     case "job.awaiting_approval":
       (icon, title) = (":raised_hand:", "Job \(facts.job) waits for approval")
       add(facts.line(["price", "total"]))
+    case "billing.price_increase":
+      (icon, title) = (":chart_with_upwards_trend:", "The host of \(facts.machine) wants more")
+      add(facts.line(["raise", "deadline"]))
+      add(facts.code("price_increase_id"))
+    case "billing.price_increase_closed":
+      let end = facts.text("answer") ?? (event.data["in_doubt"] == .flag(true) ? "over, how is not known" : "over")
+      (icon, title) = (":information_source:", "A price increase of \(facts.machine) is \(end)")
+      add(facts.code("price_increase_id"))
     case "budget.exceeded":
       let whose = facts.text("label").map { " of \($0)" } ?? ""
       (icon, title) = (":money_with_wings:", "A budget\(whose) is used up: \(facts.text("limit") ?? "")")
@@ -155,6 +163,11 @@ private struct Facts {
       switch part {
       case "gpus": text("gpu_name").map { "\(text("num_gpus") ?? "1") × \($0)" }
       case "price": money("price_per_hour_usd").map { "\($0) an hour" }
+      case "raise":
+        money("new_price_per_hour_usd").map { new in
+          money("price_per_hour_usd").map { "\(new) an hour instead of \($0)" } ?? "\(new) an hour"
+        }
+      case "deadline": text("deadline").map { "to be answered by \($0)" }
       case "exit": text("exit_code").map { "exit code \($0)" }
       case "cost": money("cost_usd").map { "cost \($0)" }
       case "total": money("total_usd").map { "\($0) in all" }

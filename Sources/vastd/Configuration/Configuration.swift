@@ -30,6 +30,7 @@ struct Configuration: Sendable {
   var databasePath: String?
   var dataDirectory: String
   var pollInterval: Duration
+  var priceInterval: Duration
   var isCacheEnabled: Bool
   var cacheTTL: Duration
   var timeout: Duration
@@ -74,6 +75,7 @@ extension Configuration {
     databasePath = reader.databasePath()
     dataDirectory = reader.path(.dataDirectory)
     pollInterval = reader.seconds(.pollInterval, in: ServiceSettings.pollIntervalSeconds)
+    priceInterval = reader.seconds(.priceInterval, in: 1...3600)
     isCacheEnabled = reader.truth(.cacheEnabled)
     cacheTTL = reader.seconds(.cacheTTL, in: 0...3600)
     timeout = reader.seconds(.timeout, in: 0.1...600)

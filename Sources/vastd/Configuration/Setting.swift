@@ -34,6 +34,9 @@ extension Setting {
   static let pollInterval = Setting(
     "poll_interval_s", "VASTD_POLL_INTERVAL_S", default: "30",
     "between two lists of all instances, while nothing changes")
+  static let priceInterval = Setting(
+    "price_interval_s", "VASTD_PRICE_INTERVAL_S", default: "300",
+    "between two looks at the price increases that hosts announce")
   static let cacheEnabled = Setting(
     "cache_enabled", "VASTD_CACHE_ENABLED", default: "true", "whether offers are cached")
   static let cacheTTL = Setting("cache_ttl_s", "VASTD_CACHE_TTL_S", default: "30", "how long offers stay fresh")
@@ -79,7 +82,7 @@ extension Setting {
   /// In the order in which `vastd config` prints them.
   static let all: [Setting] = [
     apiKey, apiKeyFile, vastURL, listen, probeListen, token, tokenFile, databaseURL, dataDirectory, pollInterval,
-    cacheEnabled, cacheTTL, timeout, retries, pacing, rateLimitMode, fallback, settle, startTimeout, sshTimeout, lease,
-    approval, lowCredit, owner, publicURL, slackWebhookURL, webhookAllowPrivate, logLevel, logFormat,
+    priceInterval, cacheEnabled, cacheTTL, timeout, retries, pacing, rateLimitMode, fallback, settle, startTimeout,
+    sshTimeout, lease, approval, lowCredit, owner, publicURL, slackWebhookURL, webhookAllowPrivate, logLevel, logFormat,
   ]
 }
