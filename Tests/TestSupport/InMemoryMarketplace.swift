@@ -15,6 +15,8 @@ package final class InMemoryMarketplace: Marketplace {
     package var duringSearch: (@Sendable () async -> Void)?
     /// Runs before the next looks at the spend are answered.
     package var beforeSpend: (@Sendable () async -> Void)?
+    /// Runs before the next answers to price increases are heard.
+    package var beforePriceAnswer: (@Sendable () async -> Void)?
     /// Labels that lists do not show yet.
     package var hidden: Set<MarketID> = []
     package var calls: [Call] = []
@@ -193,6 +195,7 @@ package final class InMemoryMarketplace: Marketplace {
   /// The instance's price stays: when the new one begins is for the test to say.
   package func answerPriceIncrease(_ id: PriceIncreaseID, accept: Bool) async throws(MarketplaceError) {
     try begin(.answerPriceIncrease)
+    await snapshot.beforePriceAnswer?()
     try state.withLock { state throws(MarketplaceError) in
       guard let index = state.priceIncreases.firstIndex(where: { $0.id == id }) else { throw .notFound }
       state.priceIncreases.remove(at: index)

@@ -18,6 +18,8 @@ package final class Fleet: Sendable {
   let startedAt: Timestamp
   /// Keys of uploads under way: their bytes take minutes, so a second one may come meanwhile.
   let uploadsInFlight = Locked<Set<IdempotencyKey.Scope>>([])
+  /// Price increases that are being answered: the marketplace takes one answer, so two calls at once would hide each other's.
+  let answersInFlight = Locked<Set<ID<AnnouncedIncrease>>>([])
   /// Orders of cached listings, so that a search answered from the cache is not sorted again.
   let rankings = Locked<[OfferQuery: Ranking]>([:])
   private let draining = Locked(false)

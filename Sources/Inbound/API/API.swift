@@ -112,7 +112,11 @@ package final class API: RequestHandler {
       if case .json = rule { try JSONBody.checkHeaders(call.head) }
       return .respondLater(bodyLimit: Limits.jsonBodyBytes) { [faults] request in
         await call.answerLater(faults) { () async throws(APIError) in
-          if case .none = rule { try JSONBody.checkEmpty(request.body, request.head) }
+          switch rule {
+          case .json: break
+          case .optionalJSON: if !request.body.isEmpty { try JSONBody.checkHeaders(request.head) }
+          case .none: try JSONBody.checkEmpty(request.body, request.head)
+          }
           return try await handler(call.with(body: request.body))
         }
       }

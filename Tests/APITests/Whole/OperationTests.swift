@@ -101,6 +101,12 @@ import Testing
     _ = try await call(.listOrphans, 200, "/v1/orphans")
     world.orphans.withLock { $0 = .two }
     _ = try await call(.listOrphans, 200, "/v1/orphans")
+    let increase = try await world.announce(31) { $0.terms.platformFee = .init(from: nil, to: 0.15) }
+    _ = try await call(.listPriceIncreases, 200, "/v1/price-increases")
+    _ = try await call(.getPriceIncrease, 200, "/v1/price-increases/\(increase)")
+    _ = try await call(.acceptPriceIncrease, 200, "/v1/price-increases/\(increase)/accept", "{}")
+    _ = try await call(.refusePriceIncrease, 409, "/v1/price-increases/\(increase)/refuse")
+    _ = try await call(.refusePriceIncrease, 200, "/v1/price-increases/\(try await world.announce(32))/refuse")
     _ = try await call(.getSettings, 200, "/v1/settings")
     _ = try await call(.updateSettings, 200, "/v1/settings", #"{"rate_limit_mode":"reject","poll_interval_s":0.5}"#)
 
@@ -218,8 +224,10 @@ extension String {
   /// A template with an id that could be one.
   var withID: String {
     guard let range = firstRange(of: "{id}") else { return self }
-    let prefix =
-      hasPrefix("/v1/jobs") ? "job" : hasPrefix("/v1/webhooks") ? "whk" : hasPrefix("/v1/exclusions") ? "exc" : "ins"
+    let prefixes = [
+      ("/v1/jobs", "job"), ("/v1/webhooks", "whk"), ("/v1/exclusions", "exc"), ("/v1/price-increases", "inc"),
+    ]
+    let prefix = prefixes.first { hasPrefix($0.0) }?.1 ?? "ins"
     let filled = replacingCharacters(in: range, with: prefix + "_00000000000000000000000000")
     for (name, id) in [("{delivery}", "dlv"), ("{checkpoint}", "chk")] {
       guard let part = filled.firstRange(of: name) else { continue }

@@ -76,6 +76,7 @@ extension Identified {
     case "evt": "event"
     case "chk": "checkpoint"
     case "exc": "exclusion"
+    case "inc": "price increase"
     default: idPrefix
     }
   }

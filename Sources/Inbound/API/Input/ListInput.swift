@@ -41,6 +41,14 @@ extension ListInput where Filter == InstanceFilter {
   }
 }
 
+extension ListInput where Filter == PriceIncreaseFilter {
+  init(_ head: RequestHead, _ cursors: CursorCodec) throws(APIError) {
+    var reader = try QueryReader(head)
+    let filter = try reader.choice("state", of: PriceIncreaseFilter.self) ?? .open
+    try self.init(filter, "price_increases\nstate=" + filter.rawValue, &reader, cursors)
+  }
+}
+
 extension ListInput {
   fileprivate init(_ filter: Filter, _ scope: String, _ reader: inout QueryReader, _ cursors: CursorCodec)
     throws(APIError)

@@ -45,6 +45,10 @@ package enum Operation: String, Sendable, Hashable, CaseIterable {
   case replayDelivery
 
   case getAccount
+  case listPriceIncreases
+  case getPriceIncrease
+  case acceptPriceIncrease
+  case refusePriceIncrease
 
   case listBillingEvents
   case getBillingSummary

@@ -30,6 +30,8 @@ package struct Route: Sendable {
   enum BodyRule: Sendable {
     /// A JSON object must come.
     case json
+    /// A JSON object may come.
+    case optionalJSON
     /// There is nothing to say: no body, or `{}`.
     case none
   }

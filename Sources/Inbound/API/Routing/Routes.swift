@@ -48,6 +48,13 @@ extension Handlers {
         .post, "/v1/webhooks/{id}/deliveries/{delivery}/replay", .replayDelivery, .admin, .later(.none, replayDelivery)),
 
       Route(.get, "/v1/account", .getAccount, .read, .later(.none, getAccount)),
+      Route(.get, "/v1/price-increases", .listPriceIncreases, .read, .now(listPriceIncreases)),
+      Route(.get, "/v1/price-increases/{id}", .getPriceIncrease, .read, .now(getPriceIncrease)),
+      Route(
+        .post, "/v1/price-increases/{id}/accept", .acceptPriceIncrease, .operate,
+        .later(.optionalJSON, acceptPriceIncrease)),
+      Route(
+        .post, "/v1/price-increases/{id}/refuse", .refusePriceIncrease, .operate, .later(.none, refusePriceIncrease)),
 
       Route(.get, "/v1/billing/events", .listBillingEvents, .read, .now(listBillingEvents)),
       Route(.get, "/v1/billing/summary", .getBillingSummary, .read, .now(getBillingSummary)),
