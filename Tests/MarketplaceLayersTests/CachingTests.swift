@@ -182,7 +182,7 @@ struct CachingTests {
   }
 
   @Test(arguments: [
-    MarketplaceOperation.listInstances, .readInstance, .start, .destroy, .create, .registerKey, .registerWebhook,
+    MarketplaceOperation.listInstances, .readInstance, .start, .stop, .destroy, .create, .registerKey, .registerWebhook,
     .attachKey, .charges, .priceIncreases, .answerPriceIncrease,
   ])
   func `what must be true now is asked every time`(operation: MarketplaceOperation) async {

@@ -10,7 +10,7 @@ import Testing
   /// What finds and ends what costs money.
   private static let always: [MarketplaceOperation] = [.destroy, .listInstances, .readInstance, .spend]
   private static let changes: [MarketplaceOperation] = [
-    .create, .start, .answerPriceIncrease, .registerKey, .registerWebhook, .attachKey,
+    .create, .start, .stop, .answerPriceIncrease, .registerKey, .registerWebhook, .attachKey,
   ]
   /// A read that is many calls.
   private static let long: [MarketplaceOperation] = [.charges]

@@ -57,6 +57,7 @@ final class ScriptedMarketplace: Marketplace {
   }
 
   func start(_ id: MarketID) async throws(MarketplaceError) { try await begin(.start) }
+  func stop(_ id: MarketID) async throws(MarketplaceError) { try await begin(.stop) }
   func destroy(_ id: MarketID) async throws(MarketplaceError) { try await begin(.destroy) }
   func registerKey(_ publicKey: String) async throws(MarketplaceError) { try await begin(.registerKey) }
   func attachKey(_ publicKey: String, to id: MarketID) async throws(MarketplaceError) { try await begin(.attachKey) }
@@ -104,6 +105,7 @@ extension Marketplace {
       case .listInstances: _ = try await listInstances()
       case .readInstance: _ = try await readInstance(MarketID(7))
       case .start: try await start(MarketID(7))
+      case .stop: try await stop(MarketID(7))
       case .destroy: try await destroy(MarketID(7))
       case .registerKey: try await registerKey("ssh-ed25519 A")
       case .registerWebhook: _ = try await registerWebhook(url: "https://a.example")

@@ -141,7 +141,7 @@ struct ServingStaleTests {
   }
 
   @Test(arguments: [
-    MarketplaceOperation.listInstances, .readInstance, .start, .destroy, .create, .registerKey, .registerWebhook,
+    MarketplaceOperation.listInstances, .readInstance, .start, .stop, .destroy, .create, .registerKey, .registerWebhook,
     .attachKey, .charges, .priceIncreases, .answerPriceIncrease,
   ])
   func `what proves something or changes something is never answered from what is kept`(

@@ -40,6 +40,16 @@ import Testing
     await #expect(throws: MarketplaceError.notFound) { try await market.start(MarketID(1)) }
   }
 
+  @Test func `a stop ends the container, also when its answer is lost`() async throws {
+    let id = try await market.create(RentalOrder(offerID: 1, label: "x", image: "i", diskGigabytes: 10))
+    market.boot(id)
+    market.change { $0.lostStops = [.unavailable(detail: "cut")] }
+    await #expect(throws: MarketplaceError.unavailable(detail: "cut")) { try await market.stop(id) }
+    let shown = try await market.readInstance(id)
+    #expect(shown?.intendedStatus == "stopped" && shown?.actualStatus == "exited")
+    await #expect(throws: MarketplaceError.notFound) { try await market.stop(MarketID(1)) }
+  }
+
   @Test func `charges are those of the days asked for, and fail when told to`() async throws {
     let day = Timestamp(seconds: 1_795_132_800)
     let second = MarketCharge(instanceID: MarketID(1), dayStart: day.nextMidnight, amount: Money(microdollars: 2000))

@@ -110,6 +110,14 @@ struct VastLine: Marketplace {
     }
   }
 
+  /// Nobody here has a policy that stops machines, so that a stop is a fault.
+  func stop(_ id: MarketID) async throws(MarketplaceError) {
+    try await exchange(.stop) { () -> Result<Void, MarketplaceError> in
+      vast.violate("a stop of \(id) that nobody wished for")
+      return .success(())
+    }
+  }
+
   func destroy(_ id: MarketID) async throws(MarketplaceError) {
     try await exchange(.destroy) { () -> Result<Void, MarketplaceError> in
       if vast.isUnder(.ignoredDestroys) || vast.goesWrong(20) { return .success(()) }

@@ -17,6 +17,8 @@ package final class InMemoryMarketplace: Marketplace {
     package var beforeSpend: (@Sendable () async -> Void)?
     /// Runs before the next answers to price increases are heard.
     package var beforePriceAnswer: (@Sendable () async -> Void)?
+    /// The next stops happen and then answer this.
+    package var lostStops: [MarketplaceError] = []
     /// Labels that lists do not show yet.
     package var hidden: Set<MarketID> = []
     package var calls: [Call] = []
@@ -37,8 +39,8 @@ package final class InMemoryMarketplace: Marketplace {
   }
 
   package enum Call: String, Sendable, Hashable {
-    case search, names, create, list, read, start, destroy, registerKey, registerWebhook, attachKey, account, spend
-    case charges, priceIncreases, answerPriceIncrease
+    case search, names, create, list, read, start, stop, destroy, registerKey, registerWebhook, attachKey, account
+    case spend, charges, priceIncreases, answerPriceIncrease
   }
 
   private let state = Locked(State())
@@ -147,6 +149,19 @@ package final class InMemoryMarketplace: Marketplace {
       instance.actualStatus = "loading"
       instance.directAddress = nil
     }
+  }
+
+  /// Its container ends at once, and a start of it that waited is off.
+  package func stop(_ id: MarketID) async throws(MarketplaceError) {
+    try begin(.stop)
+    let lost = try state.withLock { state throws(MarketplaceError) -> MarketplaceError? in
+      guard var instance = state.instances[id] else { throw .notFound }
+      instance.intendedStatus = "stopped"
+      instance.actualStatus = "exited"
+      state.instances[id] = instance
+      return state.lostStops.isEmpty ? nil : state.lostStops.removeFirst()
+    }
+    if let lost { throw lost }
   }
 
   package func destroy(_ id: MarketID) async throws(MarketplaceError) {

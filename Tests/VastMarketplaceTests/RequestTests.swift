@@ -228,23 +228,25 @@ struct RequestTests {
     }
   }
 
-  @Test func `reading, starting, destroying, keys and account ask as the official client does`() async throws {
+  @Test func `reading, starting, stopping, destroying, keys and account ask as the official client does`() async throws
+  {
     let vast = try FakeVast.recorded(
-      "instance_running_direct", "ok", "destroy_ok", "ssh_keys_list_404_none", "ssh_key_created", "ssh_attach_ok",
+      "instance_running_direct", "ok", "ok", "destroy_ok", "ssh_keys_list_404_none", "ssh_key_created", "ssh_attach_ok",
       "user_current")
     vast.add(.success(.json(#"{"gpu_names": ["RTX 4090"]}"#)))
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEX svc@example"
     let id = MarketID(48_201_337)
     _ = try await vast.marketplace.readInstance(id)
     try await vast.marketplace.start(id)
+    try await vast.marketplace.stop(id)
     try await vast.marketplace.destroy(id)
     try await vast.marketplace.registerKey(key)
     try await vast.marketplace.attachKey(key, to: id)
     _ = try await vast.marketplace.account()
     _ = try await vast.marketplace.gpuNames()
     let names = [
-      "show_instance", "start_instance", "destroy_instance", "show_ssh_keys", "create_ssh_key", "attach_ssh",
-      "show_user", "cold_start",
+      "show_instance", "start_instance", "stop_instance", "destroy_instance", "show_ssh_keys", "create_ssh_key",
+      "attach_ssh", "show_user", "cold_start",
     ]
     try #require(vast.requests.count == names.count)
     for (request, name) in zip(vast.requests, names) {

@@ -343,11 +343,23 @@ struct VastMarketplaceTests {
     }
   }
 
-  @Test func `a start that was lost may be sent again, since a second one changes nothing`() async throws {
-    let vast = try FakeVast.recorded("ok")
+  @Test func `a stop is accepted, has nothing to stop, or failed`() async throws {
+    for (name, code) in [
+      ("ok", nil), ("manage_404_no_such_instance", "not_found"), ("err_404_bad_key", "provider_unauthorized"),
+      ("err_429_plain_text", "rate_limited"), ("err_502_html", "provider_unavailable"),
+    ] as [(String, String?)] {
+      let vast = try FakeVast.recorded(name)
+      let error = await failure { () async throws(MarketplaceError) in try await vast.marketplace.stop(MarketID(1)) }
+      #expect(error?.code == code, "\(name)")
+    }
+  }
+
+  @Test func `a start or a stop that was lost may be sent again, since a second one changes nothing`() async throws {
+    let vast = try FakeVast.recorded("ok", "ok")
     try await vast.marketplace.start(MarketID(1))
-    #expect(vast.requests.map(\.mayBeRepeated) == [true])
-    #expect(MarketplaceOperation.start.isRepeatable)
+    try await vast.marketplace.stop(MarketID(1))
+    #expect(vast.requests.map(\.mayBeRepeated) == [true, true])
+    #expect(MarketplaceOperation.start.isRepeatable && MarketplaceOperation.stop.isRepeatable)
   }
 
   // MARK: Offers

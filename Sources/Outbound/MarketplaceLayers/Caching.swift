@@ -101,6 +101,8 @@ package struct Caching: Marketplace {
 
   package func start(_ id: MarketID) async throws(MarketplaceError) { try await fresh.start(id) }
 
+  package func stop(_ id: MarketID) async throws(MarketplaceError) { try await fresh.stop(id) }
+
   package func destroy(_ id: MarketID) async throws(MarketplaceError) { try await fresh.destroy(id) }
 
   package func spend() async throws(MarketplaceError) -> MarketSpend { try await fresh.spend() }

@@ -120,7 +120,7 @@ extension MarketplaceOperation {
   fileprivate var alwaysPasses: Bool {
     switch self {
     case .destroy, .listInstances, .readInstance, .spend: true
-    case .create, .start, .searchOffers, .gpuNames, .account, .charges, .priceIncreases, .answerPriceIncrease,
+    case .create, .start, .stop, .searchOffers, .gpuNames, .account, .charges, .priceIncreases, .answerPriceIncrease,
       .registerKey, .registerWebhook, .attachKey:
       false
     }
@@ -130,8 +130,8 @@ extension MarketplaceOperation {
   fileprivate var mayProbe: Bool {
     switch self {
     case .searchOffers, .gpuNames, .account, .priceIncreases: true
-    case .create, .start, .destroy, .listInstances, .readInstance, .spend, .charges, .answerPriceIncrease, .registerKey,
-      .registerWebhook, .attachKey:
+    case .create, .start, .stop, .destroy, .listInstances, .readInstance, .spend, .charges, .answerPriceIncrease,
+      .registerKey, .registerWebhook, .attachKey:
       false
     }
   }

@@ -43,6 +43,10 @@ extension MarketplaceLayer {
     try await around(.start) { () async throws(MarketplaceError) in try await inner.start(id) }
   }
 
+  package func stop(_ id: MarketID) async throws(MarketplaceError) {
+    try await around(.stop) { () async throws(MarketplaceError) in try await inner.stop(id) }
+  }
+
   package func destroy(_ id: MarketID) async throws(MarketplaceError) {
     try await around(.destroy) { () async throws(MarketplaceError) in try await inner.destroy(id) }
   }

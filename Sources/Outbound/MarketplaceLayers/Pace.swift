@@ -7,9 +7,9 @@ extension MarketplaceOperation {
     case .create: .milliseconds(4500)
     case .destroy: .seconds(3)
     case .searchOffers, .readInstance, .attachKey, .account, .spend, .priceIncreases, .answerPriceIncrease: .seconds(2)
-    // A read and a write of the keys are two endpoints of 1 s each; one registration uses each once. For the GPU names no
-    // number is known.
-    case .listInstances, .start, .charges, .registerKey, .registerWebhook, .gpuNames: .seconds(1)
+    // A read and a write of the keys are two endpoints of 1 s each; one registration uses each once. Starts and stops are one
+    // endpoint at Vast: both are rare, and the one that comes too soon is told so. For the GPU names no number is known.
+    case .listInstances, .start, .stop, .charges, .registerKey, .registerWebhook, .gpuNames: .seconds(1)
     }
   }
 

@@ -63,6 +63,11 @@ package struct VastClient: Sendable {
       .start, "PUT", "/api/v0/instances/\(id)/", body: Array(#"{"state":"running"}"#.utf8), mayBeRepeated: true)
   }
 
+  func stop(_ id: MarketID) async throws(VastError) -> VastReply {
+    try await call(
+      .stop, "PUT", "/api/v0/instances/\(id)/", body: Array(#"{"state":"stopped"}"#.utf8), mayBeRepeated: true)
+  }
+
   func destroy(_ id: MarketID) async throws(VastError) -> VastReply {
     try await call(.destroy, "DELETE", "/api/v0/instances/\(id)/", body: Array("{}".utf8), mayBeRepeated: true)
   }

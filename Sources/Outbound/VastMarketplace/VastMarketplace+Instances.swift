@@ -70,6 +70,10 @@ extension VastMarketplace {
     _ = try await translated(.start) { () async throws(VastError) in try await client.start(id).accepted() }
   }
 
+  package func stop(_ id: MarketID) async throws(MarketplaceError) {
+    _ = try await translated(.stop) { () async throws(VastError) in try await client.stop(id).accepted() }
+  }
+
   package func destroy(_ id: MarketID) async throws(MarketplaceError) {
     _ = try await translated(.destroy) { () async throws(VastError) in try await client.destroy(id).accepted() }
   }

@@ -21,6 +21,10 @@ package protocol Marketplace: Sendable {
   /// GPUs are taken it is `.startQueued`. Starting what runs changes nothing.
   func start(_ id: MarketID) async throws(MarketplaceError)
 
+  /// Asks for an instance to stop: its container ends, its disk stays and is paid for. A start of it that waits is called off.
+  /// Returning means accepted, not stopped. Stopping what is stopped changes nothing.
+  func stop(_ id: MarketID) async throws(MarketplaceError)
+
   /// Asks for destruction. `.notFound` means that it is gone. Returning means accepted, not gone.
   func destroy(_ id: MarketID) async throws(MarketplaceError)
 

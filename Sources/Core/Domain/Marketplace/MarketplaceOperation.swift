@@ -7,6 +7,7 @@ package enum MarketplaceOperation: String, Sendable, Hashable, CaseIterable {
   case listInstances = "list_instances"
   case readInstance = "read_instance"
   case start
+  case stop
   case destroy
   case registerKey = "register_key"
   case attachKey = "attach_key"
