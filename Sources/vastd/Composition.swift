@@ -102,6 +102,7 @@ struct Composition: Sendable {
       now: currentTime, logger: logs.logger("instances"))
     var jobSettings = JobSettings()
     jobSettings.sshTimeout = configuration.sshTimeout
+    jobSettings.maximumGPUIdle = configuration.idleGPUStop
     jobSettings.maximumActiveJobs = affordableJobs(jobSettings.maximumActiveJobs)
     jobs = JobRunner(
       context: JobContext(
@@ -227,6 +228,7 @@ extension Configuration {
     var settings = InstanceSettings()
     settings.startTimeout = startTimeout
     settings.settlingTime = settlingTime
+    settings.idleGPUStop = idleGPUStop
     return settings
   }
 }

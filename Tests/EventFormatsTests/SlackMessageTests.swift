@@ -51,6 +51,14 @@ import Testing
         ":large_orange_circle: *ins_1 was preempted*\nNow: another machine is rented"
       ),
       (
+        "instance.stopped_idle",
+        [
+          "label": "ada", "idle_s": 600, "idle_cost_usd": .money(Money(microdollars: 50_000)),
+          "storage_per_hour_usd": .money(Money(microdollars: 10_000)),
+        ],
+        ":zzz: *ada (ins_1) was stopped: its GPUs were idle*\nfor 600 s · $0.05 for nothing · its disk goes on at $0.01 an hour"
+      ),
+      (
         "job.failed",
         [
           "name": "t", "code": "command_failed", "detail": "d", "exit_code": 3,

@@ -173,6 +173,20 @@ import Testing
     #expect(report.instances.map(\.id) == [first.id, second.id])
   }
 
+  @Test func `a report adds up the idle time of every machine and what it cost`() async throws {
+    let world = try FleetWorld()
+    let job = try await world.job()
+    for seconds in [90, 30] {
+      let events: [InstanceEvent] = [.orderSent, .created] + (seconds == 90 ? [.destroyAsked, .goneProven] : [.booted])
+      _ = try await world.instance(for: job, events) { row in
+        row.idleTime = .seconds(seconds)
+        row.idleCost = Money(microdollars: Int64(seconds) * 100)
+      }
+    }
+    let report = try world.fleet.report(on: job)
+    #expect(report.idleTime == .seconds(120) && report.idleCost == Money(microdollars: 12_000))
+  }
+
   @Test func `runtime counts from the command's start to its end, and on while it runs`() async throws {
     let world = try FleetWorld()
     let id = try await world.job()

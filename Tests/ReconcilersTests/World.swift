@@ -17,6 +17,7 @@ final class World: Sendable {
   let jobNews = KeyedSignals<ID<Job>>()
   let instanceSignal = Signal()
   private let settings: JobSettings
+  private let instanceSettings: InstanceSettings
   private let life: Locked<Life>
 
   /// What a restart replaces.
@@ -30,11 +31,15 @@ final class World: Sendable {
 
   init(
     offers: [Offer] = [.make(id: 1, dollars: 0.4), .make(id: 2, dollars: 0.5), .make(id: 3, dollars: 0.6)],
-    maximumActiveJobs: Int = 200
+    maximumActiveJobs: Int = 200, idleGPUStop: Duration? = nil
   ) throws {
     var settings = JobSettings()
     settings.maximumActiveJobs = maximumActiveJobs
+    settings.maximumGPUIdle = idleGPUStop
     self.settings = settings
+    var instanceSettings = InstanceSettings()
+    instanceSettings.idleGPUStop = idleGPUStop
+    self.instanceSettings = instanceSettings
     folder = try TemporaryFolder("world")
     let clock = clock
     market = InMemoryMarketplace(offers: offers, now: { clock.timestamp })
@@ -42,7 +47,7 @@ final class World: Sendable {
     life = Locked(
       try Self.begin(
         data: data, market: market, shell: shell, clock: clock, jobNews: jobNews, instanceSignal: instanceSignal,
-        settings: settings))
+        settings: settings, instanceSettings: instanceSettings))
   }
 
   var now: Timestamp { clock.timestamp }
@@ -51,7 +56,7 @@ final class World: Sendable {
 
   private static func begin(
     data: DataDirectory, market: InMemoryMarketplace, shell: ScriptedShell, clock: ManualClock,
-    jobNews: KeyedSignals<ID<Job>>, instanceSignal: Signal, settings: JobSettings
+    jobNews: KeyedSignals<ID<Job>>, instanceSignal: Signal, settings: JobSettings, instanceSettings: InstanceSettings
   ) throws -> Life {
     let now: @Sendable () -> Timestamp = { clock.timestamp }
     var logger = Logger(label: "test")
@@ -62,7 +67,7 @@ final class World: Sendable {
       now: now, logger: logger)
     let instances = InstanceReconciler(
       store: store, marketplace: market, shell: shell, observation: { poller.observation },
-      settings: InstanceSettings(), signals: InstanceSignals(instances: instanceSignal, jobs: jobNews),
+      settings: instanceSettings, signals: InstanceSignals(instances: instanceSignal, jobs: jobNews),
       now: now, logger: logger)
     let jobs = JobRunner(
       context: JobContext(
@@ -83,7 +88,7 @@ final class World: Sendable {
     damage()
     let new = try Self.begin(
       data: data, market: market, shell: shell, clock: clock, jobNews: jobNews, instanceSignal: instanceSignal,
-      settings: settings)
+      settings: settings, instanceSettings: instanceSettings)
     life.withLock { $0 = new }
   }
 

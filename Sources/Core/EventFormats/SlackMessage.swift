@@ -71,6 +71,9 @@ struct SlackLine {
     case "instance.recovered":
       (icon, title) = (":large_green_circle:", "\(facts.machine) took over")
       add(facts.line(["gpus", "price"]))
+    case "instance.stopped_idle":
+      (icon, title) = (":zzz:", "\(facts.machine) was stopped: its GPUs were idle")
+      add(facts.line(["idle", "idle_cost", "disk"]))
     case "instance.orphan_found":
       (icon, title) = (":warning:", "A machine of ours that nothing claims: \(facts.text("provider_id") ?? "?")")
       add("It is destroyed after a grace period.")
@@ -170,6 +173,9 @@ private struct Facts {
       case "deadline": text("deadline").map { "to be answered by \($0)" }
       case "exit": text("exit_code").map { "exit code \($0)" }
       case "cost": money("cost_usd").map { "cost \($0)" }
+      case "idle": text("idle_s").map { "for \($0) s" }
+      case "idle_cost": money("idle_cost_usd").map { "\($0) for nothing" }
+      case "disk": money("storage_per_hour_usd").map { "its disk goes on at \($0) an hour" }
       case "total": money("total_usd").map { "\($0) in all" }
       default: nil
       }

@@ -31,6 +31,10 @@ package struct JobReport: Sendable {
   package var attempts: [Usage]
   package var areInstancesDestroyed: Bool
   package var verifiedAt: Timestamp?
+
+  /// Of all its instances together.
+  package var idleTime: Duration { instances.reduce(.zero) { $0 + $1.idleTime } }
+  package var idleCost: Money { instances.reduce(.zero) { $0 + $1.idleCost } }
 }
 
 extension Fleet {

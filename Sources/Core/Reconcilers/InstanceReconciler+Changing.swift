@@ -103,6 +103,7 @@ extension Instance {
     case .booted: events.append(self.event("running", at: now))
     // A start that came to nothing ends nothing that was not told of before.
     case .vanished where before.isStartedAgain: break
+    case .stopSeen where before.state == .stopping: events.append(idleStopEvent(at: now))
     case .stopSeen, .vanished: events.append(ending(before: before, job: job, at: now))
     case .goneProven, .cancelled: events.append(self.event("destroyed", at: now))
     case .orderSent, .offerTaken, .orderReturned, .refused, .neverCreated, .stopAsked, .startAsked, .destroyAsked, nil:
@@ -114,7 +115,7 @@ extension Instance {
   /// What became of a machine that nobody here wanted to end, and what is done about it.
   private func ending(before: Instance, job: Job?, at now: Timestamp) -> FleetEvent {
     var event = self.event(failure?.code == "preempted" ? "preempted" : "exited", at: now)
-    event.data["expected"] = .flag(before.desired != .running)
+    event.data["expected"] = .flag(before.desired == .destroyed)
     if let job, let failure {
       let answer = job.answer(to: failure)
       event.data["action"] = .text(mayRevive ? "it is started once more; if that fails, \(answer)" : answer)

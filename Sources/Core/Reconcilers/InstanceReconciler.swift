@@ -56,7 +56,7 @@ package final class InstanceReconciler: Reconciler {
       for instance in instances where !calls.isUnderWay(instance.id) {
         let plan = InstancePlan(
           for: instance, observation: observation, lastDestroyCall: lastDestroyCalls.withLock { $0[instance.id] },
-          watchedSince: watchedSince, now: now(), settings: settings)
+          watchedSince: watchedSince, unusedSince: unusedSince(instance), now: now(), settings: settings)
         if plan.step == .wait || (plan.step == .create && isPausing(instance.id)) { continue }
         group.addTask { await self.perform(plan.step, on: instance, observation: observation) }
       }
@@ -115,6 +115,19 @@ package final class InstanceReconciler: Reconciler {
     case .start:
       calls.start(instance.id) { await self.start(instance) }
       return nil
+    case .wantStopped(let seen, let idleness):
+      return await change(instance, event: nil, onlyIf: { $0.desired == .running }) { row, now in
+        row.observe(seen, at: now)
+        row.wantStopped(for: idleness)
+      }
+    case .wantRunning(let seen):
+      return await change(instance, event: nil, onlyIf: { $0.desired == .stopped }) { row, now in
+        row.observe(seen, at: now)
+        row.wantRunning()
+      }
+    case .stop:
+      calls.start(instance.id) { await self.stop(instance) }
+      return nil
     case .confirmAbsence:
       guard let listedAt = observation?.startedAt, isNewProof(listedAt, for: instance.id) else { return nil }
       calls.start(instance.id) { await self.confirmAbsence(of: instance, listedAt: listedAt) }
@@ -145,6 +158,7 @@ package final class InstanceReconciler: Reconciler {
         row.runningAt = now
         // Whatever it stopped for is over.
         row.failure = nil
+        if row.desired == .stopped { row.wantRunning() }
       case .stopSeen, .vanished: row.stoppedAt = now
       default: break
       }

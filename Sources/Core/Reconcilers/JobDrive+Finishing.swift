@@ -23,7 +23,7 @@ extension JobDrive {
       switch step.by {
       case .cancelled: return await giveUp(job, .cancelled, nil)
       case .machineLost(let failure): return await loseResults(job, failure)
-      case .machineStopped, .timeUp, .overBudget, .budgetStop, nil: return .waits(upTo: .seconds(1))
+      case .machineStopped, .timeUp, .overBudget, .budgetStop, .gpuIdle, nil: return .waits(upTo: .seconds(1))
       }
     }
   }

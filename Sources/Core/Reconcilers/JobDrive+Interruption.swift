@@ -14,6 +14,8 @@ enum Interruption: Sendable, Hashable {
   case overBudget
   /// A budget beside the job's own is used up, and is to stop what runs.
   case budgetStop(Failure)
+  /// Its machine's GPUs have been idle for too long.
+  case gpuIdle(Failure)
 }
 
 extension JobDrive {
@@ -67,6 +69,9 @@ extension JobDrive {
     if let instance, instance.isRestarting { return .machineStopped(instance.failure ?? .machineGone) }
     if let end = job.deadline, context.now() >= end { return .timeUp }
     if let budget = job.specification.maximumCost, costNow(of: job) >= budget { return .overBudget }
+    if let instance, let failure = job.idleFailure(on: instance, unlessSaid: context.settings.maximumGPUIdle) {
+      return .gpuIdle(failure)
+    }
     return nil
   }
 

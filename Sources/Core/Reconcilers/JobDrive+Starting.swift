@@ -9,7 +9,7 @@ extension JobDrive {
     case .cancelled: return await giveUp(job, .cancelled, nil)
     case .machineLost(let failure): return await failProvisioning(job, failure)
     case .budgetStop(let failure): return await giveUp(job, .failed, failure)
-    case .machineStopped, .timeUp, .overBudget, nil: break
+    case .machineStopped, .timeUp, .overBudget, .gpuIdle, nil: break
     }
     guard let instance = try instance(of: job), instance.state == .running else { return .waits(upTo: .seconds(30)) }
     let timeout = context.settings.sshTimeout
@@ -132,7 +132,7 @@ extension JobDrive {
     case .cancelled: return await giveUp(job, .cancelled, nil)
     case .machineLost(let failure): return await failAttempt(job, failure)
     case .budgetStop(let failure): return await giveUp(job, .failed, failure)
-    case .machineStopped, .timeUp, .overBudget, nil: return .waits(upTo: .seconds(1))
+    case .machineStopped, .timeUp, .overBudget, .gpuIdle, nil: return .waits(upTo: .seconds(1))
     }
   }
 }

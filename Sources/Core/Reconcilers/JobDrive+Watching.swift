@@ -41,6 +41,8 @@ extension JobDrive {
         return await cutShort(job, remote, job.tooCostly)
       case .budgetStop(let failure):
         return await cutShort(job, remote, failure)
+      case .gpuIdle(let failure):
+        return await endIdle(job, remote, failure)
       case nil:
         return .waits(upTo: .seconds(1))
       }
@@ -68,6 +70,17 @@ extension JobDrive {
       job.failure = failure
       job.endedAt = now
     }
+  }
+
+  /// Not tried elsewhere: the next machine would be as idle.
+  private func endIdle(_ job: Job, _ remote: RemoteJob, _ failure: Failure) async -> Progress {
+    if let ending = await atPresent(remote, job).endingSoFar(), !ending.isOurs {
+      return await ended(job, ending, remote)
+    }
+    // Before the command is told to end: looks that come later may not show why.
+    let noted = await change(from: .running) { job, _ in job.failure = failure }
+    guard case .moved = noted else { return noted }
+    return await cutShort(job, remote, failure)
   }
 
   private func ended(_ job: Job, _ ending: RemoteJob.Ending, _ remote: RemoteJob) async -> Progress {
@@ -122,6 +135,7 @@ extension JobDrive {
     } catch {
       return .waits(upTo: context.settings.retryPause)
     }
+    if let failure = job.failure, failure.code == Idleness.code { return await cutShort(job, remote, failure) }
     if let span = job.specification.idleTimeout { return await tryElsewhere(job, remote, .silent(span)) }
     return await cutShort(
       job, remote, Failure(code: "command_ended", detail: "The command was ended by vastd; why is not on record."))

@@ -202,7 +202,9 @@ extension Job {
 extension Failure {
   /// Whether the same thing would likely happen on that machine again.
   fileprivate var blamesMachine: Bool {
-    !["cancelled", "command_failed", "setup_failed", "max_duration_exceeded", "max_cost_exceeded"].contains(code)
+    ![
+      "cancelled", "command_failed", "setup_failed", "max_duration_exceeded", "max_cost_exceeded", Idleness.code,
+    ].contains(code)
   }
 }
 

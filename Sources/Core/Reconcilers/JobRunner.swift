@@ -94,6 +94,8 @@ package struct JobSettings: Sendable {
   /// SSH may be deaf this long while Vast says that the machine runs. SkyPilot recovered a healthy job 24 times over
   /// shorter silences.
   package var silenceTimeout = Duration.seconds(900)
+  /// A machine's GPUs may be idle this long under a command that names no bound (`VASTD_IDLE_GPU_STOP_S`); nil for ever.
+  package var maximumGPUIdle: Duration?
   /// Results may take this long to come back; the machine costs money meanwhile.
   package var collectionTimeout = Duration.seconds(3600)
   /// The same after a command that was cut short because its time or its money was over.

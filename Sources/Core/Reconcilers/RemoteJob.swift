@@ -295,7 +295,8 @@ struct RemoteJob: Sendable {
   /// A command that was cut short has had its time and its money: what it left behind gets minutes, not an hour.
   var collectionTimeout: Duration {
     switch job.failure?.code {
-    case "max_duration_exceeded", "max_cost_exceeded", "idle_timeout": context.settings.cutShortCollectionTimeout
+    case "max_duration_exceeded", "max_cost_exceeded", "idle_timeout", Idleness.code:
+      context.settings.cutShortCollectionTimeout
     default: context.settings.collectionTimeout
     }
   }

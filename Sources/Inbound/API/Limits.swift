@@ -1,3 +1,4 @@
+import Domain
 import FleetService
 
 /// How much a caller may ask for at once, each with its reason.
@@ -84,6 +85,7 @@ enum Limits {
   static let checkpointSeconds = 10...86400
   /// Below a minute, the hiccups of any line would end machines; beyond 30 days nobody waits for a leak to end itself.
   static let leaseSeconds = 60...30 * 86400
+  static let gpuIdleSeconds = IdleGPU.boundSeconds
   /// Each attempt rents a machine.
   static let attempts = 20
   static let priority = -1000...1000

@@ -43,6 +43,8 @@ struct Configuration: Sendable {
   var sshTimeout: Duration
   /// Nil for none.
   var lease: Duration?
+  /// Nil for never.
+  var idleGPUStop: Duration?
   var approval: ApprovalPolicy
   /// Zero for no alarm.
   var lowCredit: Duration
@@ -87,6 +89,7 @@ extension Configuration {
     startTimeout = reader.seconds(.startTimeout, in: 1...86_400)
     sshTimeout = reader.seconds(.sshTimeout, in: 1...3600)
     lease = reader.lease()
+    idleGPUStop = reader.idleGPUStop(pollInterval: pollInterval)
     approval = reader.choice(.approval, else: .never)
     lowCredit = .seconds(reader.number(.lowCredit, in: 0...8760) * 3600)
     owner = reader.owner()

@@ -59,6 +59,9 @@ extension Setting {
   static let lease = Setting(
     "lease_s", "VASTD_LEASE_S", default: "21600",
     "after which a job's machine ends itself when vastd is gone, for jobs that do not say; 0 for never")
+  static let idleGPUStop = Setting(
+    "idle_gpu_stop_s", "VASTD_IDLE_GPU_STOP_S", default: "0",
+    "after which a command under idle GPUs is ended, and a machine without a job is stopped; 60 to 86400, 0 for never")
   static let approval = Setting(
     "approval", "VASTD_APPROVAL", default: "never",
     "which jobs that do not say wait for approval: always; without_budget: those with neither max_cost_usd nor both max_duration_s and max_price_per_hour_usd; never"
@@ -83,6 +86,7 @@ extension Setting {
   static let all: [Setting] = [
     apiKey, apiKeyFile, vastURL, listen, probeListen, token, tokenFile, databaseURL, dataDirectory, pollInterval,
     priceInterval, cacheEnabled, cacheTTL, timeout, retries, pacing, rateLimitMode, fallback, settle, startTimeout,
-    sshTimeout, lease, approval, lowCredit, owner, publicURL, slackWebhookURL, webhookAllowPrivate, logLevel, logFormat,
+    sshTimeout, lease, idleGPUStop, approval, lowCredit, owner, publicURL, slackWebhookURL, webhookAllowPrivate, logLevel,
+    logFormat,
   ]
 }

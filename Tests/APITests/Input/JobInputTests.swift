@@ -31,7 +31,7 @@ import Testing
         "selection":"most_reliable","exclude_machines":[7,9],"filters":{"inet_down":{"gte":500,"lt":1e4}}},
        "input_upload_id":"upl_01kajv0c3m7q2x9d4f8w6r5tnh","outputs":["./-odd","a b"],"max_duration_s":60,
        "max_cost_usd":1.000001,"approval":"required","max_attempts":1,"on_failure":"keep","idle_timeout_s":30,
-       "priority":-5,"recover":false,"lease_s":3600,"transfer_up_gb":0.5,
+       "max_gpu_idle_s":900,"priority":-5,"recover":false,"lease_s":3600,"transfer_up_gb":0.5,
        "transfer_down_gb":20,"checkpoint":{"path":"out/ck","interval_s":60},"preflight":{},"volume":null}
       """
     let job = try JobInput.read(Array(body.utf8), lease: nil)
@@ -40,6 +40,7 @@ import Testing
     expected.recovers = false
     expected.checkpoint = CheckpointPolicy(path: "out/ck", interval: .seconds(60))
     expected.kind = .jax
+    expected.maximumGPUIdle = .seconds(900)
     expected.image = "ghcr.io/a/b:1"
     expected.templateHash = "0a1b"
     expected.environment = ["A": "1\n2"]
@@ -81,6 +82,12 @@ import Testing
     #expect(try JobInput.read(off, lease: .seconds(7200)).lease == nil)
     let own = Array(#"{"command":"c","lease_s":60}"#.utf8)
     #expect(try JobInput.read(own, lease: nil).lease == .seconds(60))
+  }
+
+  @Test(arguments: [("60", Duration.seconds(60)), ("86400", .seconds(86_400)), ("null", nil)])
+  func `a bound on idle GPUs is read, and null leaves it to the service`(value: String, bound: Duration?) throws {
+    let body = Array("{\"command\":\"c\",\"max_gpu_idle_s\":\(value)}".utf8)
+    #expect(try JobInput.read(body, lease: nil).maximumGPUIdle == bound)
   }
 
   @Test(arguments: [
@@ -208,6 +215,8 @@ import Testing
     (#""approval":"maybe""#, "/approval"), (#""max_attempts":0"#, "/max_attempts"),
     (#""max_attempts":21"#, "/max_attempts"),
     (#""on_failure":"shrug""#, "/on_failure"), (#""idle_timeout_s":-1"#, "/idle_timeout_s"),
+    (#""max_gpu_idle_s":59"#, "/max_gpu_idle_s"), (#""max_gpu_idle_s":86401"#, "/max_gpu_idle_s"),
+    (#""max_gpu_idle_s":60.5"#, "/max_gpu_idle_s"), (#""max_gpu_idle_s":"60""#, "/max_gpu_idle_s"),
     (#""lease_s":59"#, "/lease_s"), (#""lease_s":2592001"#, "/lease_s"), (#""lease_s":90.5"#, "/lease_s"),
     (#""lease_s":false"#, "/lease_s"), (#""transfer_up_gb":-0.1"#, "/transfer_up_gb"),
     (#""transfer_up_gb":1000001"#, "/transfer_up_gb"), (#""transfer_down_gb":"20""#, "/transfer_down_gb"),

@@ -45,6 +45,26 @@ import Testing
     #expect(Set(whole.members.map(\.name)).count == whole.members.count, "no name stands twice")
   }
 
+  @Test func `idle GPUs are shown with their time and their cost`() throws {
+    let moment = Timestamp(seconds: 1_800_000_000)
+    let id = ID<Instance>(at: moment)
+    let tag = InstanceTag(owner: try #require(Owner("test")), instanceID: id)
+    let order = RentalOrder(offerID: 1, label: tag.label("x"), image: "i", diskGigabytes: 10)
+    var instance = Instance(id: id, order: order, label: "x", tag: tag, gpuCount: 1, createdAt: moment)
+    var shown = try InstanceJSON.render(instance).parsed()
+    #expect(shown["gpu_utilization"] == .null && shown["idle_since"] == .null)
+    #expect(shown["idle_s"]?.double == 0 && shown["idle_cost_usd"]?.double == 0)
+    instance.gpuUtilization = 3.5
+    instance.idleSince = moment
+    instance.idleTime = .milliseconds(90_500)
+    instance.watchedTime = .seconds(120)
+    instance.idleCost = Money(microdollars: 12_000)
+    shown = try InstanceJSON.render(instance).parsed()
+    #expect(shown["gpu_utilization"]?.double == 3.5 && shown["idle_since"] == .string(moment.rfc3339))
+    #expect(shown["idle_s"]?.double == 90.5 && shown["watched_s"]?.double == 120)
+    #expect(shown["idle_cost_usd"]?.double == 0.012)
+  }
+
   @Test func `filters are shown as they came`() throws {
     var specification = JobSpecification(command: "c")
     specification.resources.filters = ["inet_down": #"{"gte":500}"#]

@@ -110,6 +110,7 @@ extension Job {
     specification.onFailure = .keep
     specification.idleTimeout = .seconds(60)
     specification.lease = .seconds(7200)
+    specification.maximumGPUIdle = .seconds(900)
     specification.priority = 4
     var job = Job(id: ID(at: moment), specification: specification, state: .collecting, createdAt: moment)
     job.attempt = 2
@@ -196,6 +197,13 @@ extension Instance {
     instance.absences = 3
     instance.absentSince = moment + .seconds(8)
     instance.errorSightings = 4
+    instance.gpuUtilization = 3.5
+    instance.idleSince = moment + .seconds(9)
+    instance.idleTime = .seconds(10)
+    instance.watchedTime = .seconds(11)
+    instance.idleCost = Money(microdollars: 12)
+    instance.idleStop = IdleStop(
+      Idleness(span: .seconds(13), cost: Money(microdollars: 14)), askedAt: moment + .seconds(15))
     return instance
   }
 }

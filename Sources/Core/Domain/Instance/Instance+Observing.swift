@@ -1,6 +1,7 @@
 extension Instance {
   /// Takes over what the provider shows of it. Decides nothing.
   package mutating func observe(_ seen: MarketInstance, at moment: Timestamp) {
+    noteUse(seen, at: moment)
     marketStatus = seen.actualStatus
     intendedStatus = seen.intendedStatus
     statusMessage = seen.statusMessage.map(StatusMessage.display)
@@ -15,7 +16,7 @@ extension Instance {
     storagePerHour = seen.storagePricePerHour ?? storagePerHour
     directAddress = seen.directAddress
     proxyAddress = seen.proxyAddress
-    lastSeenAt = moment
+    lastSeenAt = max(moment, lastSeenAt ?? moment)
     absences = 0
     let isQuiet = seen.actualStatus == "offline" || seen.actualStatus == "unknown"
     absentSince = isQuiet ? absentSince ?? moment : nil

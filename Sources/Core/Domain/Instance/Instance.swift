@@ -46,6 +46,19 @@ package struct Instance: Sendable, Hashable, Identified {
   /// The address whose banner was seen, once one was.
   package var sshAddress: SSHAddress?
 
+  /// Per cent at the last look; nil when that did not tell, or when it does not run.
+  package var gpuUtilization: Double?
+  /// Since when every look has shown idle GPUs; nil while they are busy, or nobody knows.
+  package var idleSince: Timestamp?
+  /// Time between two looks that both showed idle GPUs, see `IdleGPU`.
+  package var idleTime = Duration.zero
+  /// Time between two looks that both told how busy the GPUs were; of the rest nothing is known.
+  package var watchedTime = Duration.zero
+  /// What the GPUs cost in their idle time.
+  package var idleCost = Money.zero
+  /// The stop that is wished for, was asked for, or was the last.
+  package var idleStop: IdleStop?
+
   package var failure: Failure?
 
   package var createdAt: Timestamp
@@ -85,6 +98,7 @@ package struct Instance: Sendable, Hashable, Identified {
       throw IllegalTransition(from: state.rawValue, event: event.rawValue)
     }
     state = next
+    if next != .running { forgetUse() }
   }
 
   /// For the store, which reads back what `apply` once produced.

@@ -44,6 +44,10 @@ package struct InstanceSettings: Sendable {
   package var absenceGrace = Duration.seconds(60)
   /// A destroy that was accepted and not done is asked for again after this long.
   package var destroyRetry = Duration.seconds(10)
+  /// A stop that was accepted and not done is asked for again after this long.
+  package var stopRetry = Duration.seconds(10)
+  /// How long an instance that serves no job may have idle GPUs before it is stopped (`VASTD_IDLE_GPU_STOP_S`); nil for ever.
+  package var idleGPUStop: Duration?
   /// A host may be silent this long before its machine counts as lost.
   package var offlineGrace = Duration.seconds(600)
   /// Vast shows `intended_status: stopped` for a moment after creation on some hosts.
@@ -75,6 +79,12 @@ package struct InstancePlan: Sendable {
     case fail(MarketInstance?, Failure)
     /// It stopped under its job: ask for it to run again, once.
     case start
+    /// Its GPUs have been idle for too long: want it stopped.
+    case wantStopped(MarketInstance, Idleness)
+    /// Wanted stopped, and this look gives no reason to: want it to run after all.
+    case wantRunning(MarketInstance)
+    /// Ask for it to stop; from `running`, write that first.
+    case stop
     /// Missing from the list: ask for it by its number.
     case confirmAbsence
     /// Ask for destruction; from a state that is not `destroying`, write that first.
@@ -84,12 +94,14 @@ package struct InstancePlan: Sendable {
   package let step: Step
 
   /// `watchedSince`: when this process began to watch. An order found in the store may have left a moment before the
-  /// process that wrote it died, so settling counts from then at the earliest.
+  /// process that wrote it died, so settling counts from then at the earliest. `unusedSince`: since when it has served no
+  /// job; nil when it serves one.
   package init(
     for instance: Instance, observation: MarketObservation?, lastDestroyCall: Timestamp? = nil,
-    watchedSince: Timestamp? = nil, now: Timestamp, settings: InstanceSettings
+    watchedSince: Timestamp? = nil, unusedSince: Timestamp? = nil, now: Timestamp, settings: InstanceSettings
   ) {
-    let planner = Planner(instance: instance, watchedSince: watchedSince, now: now, settings: settings)
+    let planner = Planner(
+      instance: instance, watchedSince: watchedSince, unusedSince: unusedSince, now: now, settings: settings)
     switch instance.state {
     case .requested:
       step = instance.desired == .destroyed ? .cancel : .create
@@ -108,9 +120,10 @@ package struct InstancePlan: Sendable {
   }
 }
 
-private struct Planner {
+struct Planner {
   let instance: Instance
   let watchedSince: Timestamp?
+  let unusedSince: Timestamp?
   let now: Timestamp
   let settings: InstanceSettings
 
@@ -139,7 +152,7 @@ private struct Planner {
   func follow(_ observation: MarketObservation?) -> InstancePlan.Step {
     guard let id = instance.marketID, let observation, let acceptedAt = instance.acceptedAt,
       observation.startedAt > acceptedAt, observation.startedAt > (instance.lastSeenAt ?? acceptedAt)
-    else { return overdue(seen: nil) }
+    else { return mayStopUnseen ? .stop : overdue(seen: nil) }
     guard let seen = observation.instances[id] else { return absent(observation) }
     return instance.state == .loading ? boot(seen) : watch(seen)
   }
@@ -185,7 +198,7 @@ private struct Planner {
   private func watch(_ seen: MarketInstance) -> InstancePlan.Step {
     switch seen.actualStatus {
     case "running":
-      return .record(seen, instance.state == .stopped ? .booted : nil, nil)
+      return instance.state == .stopped ? .record(seen, .booted, nil) : use(seen)
     case "exited", "stopped":
       return ended(seen)
     case "offline", "unknown":
@@ -202,8 +215,9 @@ private struct Planner {
     }
   }
 
-  /// `exited` does not say why. We never stop instances here, so an intended stop is the platform's or a person's.
+  /// `exited` does not say why. An intended stop that we did not ask for is the platform's or a person's.
   private func ended(_ seen: MarketInstance) -> InstancePlan.Step {
+    if instance.state == .stopping { return stopping(seen) }
     guard instance.state == .running else { return .record(seen, nil, nil) }
     let isOver: InstanceEvent = instance.mayRevive ? .stopSeen : .vanished
     if seen.intendedStatus == "stopped" {

@@ -102,5 +102,7 @@ extension InstanceState {
 /// What should become of an instance. Handlers write it, the reconciler makes it so.
 package enum DesiredState: String, Sendable, Hashable, CaseIterable {
   case running
+  /// With its disk, which goes on costing.
+  case stopped
   case destroyed
 }

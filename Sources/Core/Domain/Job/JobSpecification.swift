@@ -32,6 +32,8 @@ package struct JobSpecification: Sendable, Hashable {
   package var onFailure = OnFailure.destroy
   /// The command may stay silent this long.
   package var idleTimeout: Duration?
+  /// The machine's GPUs may be idle this long while the command runs; nil for what the service says.
+  package var maximumGPUIdle: Duration?
   /// Its machine ends itself when nobody has renewed its lease for this long; nil for a machine without one.
   package var lease: Duration?
   /// Higher goes first among the queued.

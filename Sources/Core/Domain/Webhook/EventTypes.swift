@@ -33,9 +33,8 @@ package struct EventTypes: Sendable, Hashable {
 
   /// What people in a channel want to know without having asked: what runs and costs, what ended, what went wrong.
   package static let readable = [
-    "instance.running", "instance.exited", "instance.preempted", "instance.recovered", "instance.orphan_found",
-    "job.succeeded", "job.failed", "job.cancelled", "job.awaiting_approval", "billing.price_increase", "budget.*",
-    "provider.*",
-    "account.*", "webhook.disabled", "webhook.delivery_failed",
+    "instance.running", "instance.exited", "instance.preempted", "instance.recovered", "instance.stopped_idle",
+    "instance.orphan_found", "job.succeeded", "job.failed", "job.cancelled", "job.awaiting_approval",
+    "billing.price_increase", "budget.*", "provider.*", "account.*", "webhook.disabled", "webhook.delivery_failed",
   ]
 }

@@ -83,6 +83,7 @@ enum JobInput {
   private static func readLimits(_ reader: ObjectReader, into job: inout JobSpecification) {
     job.maximumDuration = seconds(reader, "max_duration_s")
     job.idleTimeout = seconds(reader, "idle_timeout_s")
+    job.maximumGPUIdle = reader.integer("max_gpu_idle_s", Limits.gpuIdleSeconds).map { .seconds($0) }
     job.maximumCost = reader.money("max_cost_usd", upTo: Limits.largestAmountDollars)
     job.maximumAttempts = reader.integer("max_attempts", 1...Limits.attempts) ?? job.maximumAttempts
   }

@@ -36,6 +36,8 @@ enum JobJSON {
       writer.member("runtime_s", report.runtime?.inSeconds)
       writer.member("cost_usd", report.usage.cost.total)
       writer.object("cost") { writer in writer.members(of: report.usage) }
+      writer.member("idle_gpu_s", report.idleTime.inSeconds)
+      writer.member("idle_gpu_cost_usd", report.idleCost)
       writer.attempts(of: job, report.attempts)
       writer.member("exit_code", job.exitCode)
       writer.results(of: job)
@@ -132,6 +134,7 @@ extension JSONWriter {
     }
     member("on_failure", specification.onFailure.rawValue)
     member(seconds: "idle_timeout_s", specification.idleTimeout)
+    member(seconds: "max_gpu_idle_s", specification.maximumGPUIdle)
     member(seconds: "lease_s", specification.lease)
     member("priority", specification.priority)
   }

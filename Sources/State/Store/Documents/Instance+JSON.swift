@@ -89,6 +89,12 @@ extension Instance {
       if absences != 0 { writer.member("absences", absences) }
       writer.known("absent_since", absentSince)
       if errorSightings != 0 { writer.member("error_sightings", errorSightings) }
+      writer.known("gpu_utilization", gpuUtilization)
+      writer.known("idle_since", idleSince)
+      if idleTime != .zero { writer.known("idle_us", idleTime) }
+      if watchedTime != .zero { writer.known("watched_us", watchedTime) }
+      if idleCost != .zero { writer.known("idle_cost", idleCost) }
+      if let idleStop { writer.object("idle_stop") { idleStop.write(to: &$0) } }
     }
   }
 
@@ -105,6 +111,25 @@ extension Instance {
     absences = document.int("absences") ?? 0
     absentSince = document.moment("absent_since")
     errorSightings = document.int("error_sightings") ?? 0
+    gpuUtilization = document.number("gpu_utilization")
+    idleSince = document.moment("idle_since")
+    idleTime = document.span("idle_us") ?? .zero
+    watchedTime = document.span("watched_us") ?? .zero
+    idleCost = document.money("idle_cost") ?? .zero
+    idleStop = document.document("idle_stop").flatMap { IdleStop(stored: $0) }
+  }
+}
+
+extension IdleStop {
+  fileprivate func write(to writer: inout JSONWriter) {
+    writer.known("span_us", idleness.span)
+    writer.known("cost", idleness.cost)
+    writer.known("asked_at", askedAt)
+  }
+
+  fileprivate init?(stored document: StoredDocument) {
+    guard let span = document.span("span_us"), let cost = document.money("cost") else { return nil }
+    self.init(Idleness(span: span, cost: cost), askedAt: document.moment("asked_at"))
   }
 }
 

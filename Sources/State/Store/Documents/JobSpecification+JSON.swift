@@ -31,6 +31,7 @@ extension JobSpecification {
       }
       writer.member("on_failure", onFailure.rawValue)
       writer.known("idle_timeout_us", idleTimeout)
+      writer.known("max_gpu_idle_us", maximumGPUIdle)
       writer.known("lease_us", lease)
       writer.member("priority", priority)
       if areSecretsWiped { writer.member("secrets_wiped", true) }
@@ -64,6 +65,7 @@ extension JobSpecification {
     }
     onFailure = document.choice("on_failure") ?? onFailure
     idleTimeout = document.span("idle_timeout_us")
+    maximumGPUIdle = document.span("max_gpu_idle_us")
     // Jobs of a release that knew no leases go on without one.
     lease = document.span("lease_us")
     priority = document.int("priority") ?? priority
