@@ -25,6 +25,18 @@ import Testing
     #expect(row["uptime_mins"]?.asNumber == 1.0 / 60)
   }
 
+  @Test mutating func `how busy its GPUs are is for a test to say, and shown while it runs`() throws {
+    let id = try fixture.create()
+    #expect(try fixture.row(id)?["gpu_util"] == .null)
+    fixture.pass(31)
+    #expect(try fixture.row(id)?["gpu_util"]?.asNumber == 37)
+    try fixture.control("POST", "instances/\(id)/utilization", #"{"gpu_util": 3}"#)
+    #expect(try fixture.row(id)?["gpu_util"]?.asNumber == 3)
+    try fixture.control("POST", "instances/\(id)/utilization", #"{"gpu_util": null}"#)
+    #expect(try fixture.row(id)?["gpu_util"] == .null)
+    #expect(throws: ControlError.self) { try fixture.control("POST", "instances/\(id)/utilization") }
+  }
+
   @Test mutating func `a start finds the image, new ports and the same proxy`() throws {
     let id = try fixture.create()
     fixture.pass(31)

@@ -15,6 +15,7 @@ import JSON
 ///                               silent,proxy_only,full_disk}
 ///     POST /sim/instances/{id}/price_increase  {"gpu_price": 0.4}  its host wants more, see `announceIncrease`
 ///     POST /sim/instances/{id}/transfer  {"down": 7, "up": 1.4}    GB that it received and sent
+///     POST /sim/instances/{id}/utilization  {"gpu_util": 3}        per cent from now on; null: its host does not say
 ///     POST /sim/machines/{id}/{offline,online}                     a host with everything on it
 ///     GET  /sim/truth      every contract ever, its states and cost
 ///     GET  /sim/requests   counts and the last requests; DELETE forgets them
@@ -80,6 +81,11 @@ extension World {
     case "price_increase": try announceIncrease(id, body)
     case "transfer":
       transfer(id, down: try body["down"]?.seconds("down") ?? 0, up: try body["up"]?.seconds("up") ?? 0)
+    case "utilization":
+      guard let value = body["gpu_util"], value == .null || value.asNumber != nil else {
+        throw ControlError("\"gpu_util\" must be a number or null")
+      }
+      change(id) { $0.gpuUtilization = value.asNumber }
     default: doom(id, try Self.fate(what, body))
     }
   }

@@ -87,7 +87,7 @@ extension Contract {
     row["gpu_mem_bw"] = .number(gpu.bandwidth)
     row["bw_nvlink"] = .number(0)
     row["compute_cap"] = .int(gpu.capability)
-    row["gpu_util"] = runs ? .number(37) : .null
+    row["gpu_util"] = runs ? .real(gpuUtilization) : .null
     row["gpu_temp"] = runs ? .number(61) : .null
     row["cuda_max_good"] = .number(machine.cuda)
     row["driver_version"] = .string(machine.driver)

@@ -107,6 +107,8 @@ struct Contract: Sendable {
   var boots = 0
   var hasImage = false
   var runningSince: Double?
+  /// Per cent while it runs; nil when its host does not say.
+  var gpuUtilization: Double? = 37
   /// Whether somebody with more right sits on the GPUs.
   var isDisplaced = false
   /// Whether the platform stopped it, so that it comes back by itself.
