@@ -24,6 +24,7 @@ struct Inbound: Sendable {
       cursorSecret: Self.cursorSecret(of: store))
     settings.servesMetrics = configuration.probeListen == nil
     settings.defaultLease = configuration.lease
+    settings.defaultGPUIdle = configuration.idleGPUStop
     settings.approvalPolicy = configuration.approval
     settings.allowsPrivateWebhooks = configuration.allowsPrivateWebhooks
     let logger = logs.logger("api")

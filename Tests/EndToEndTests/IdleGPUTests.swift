@@ -34,7 +34,7 @@ import Testing
     #expect(try await rig.alive() == 0)
   }
 
-  @Test(arguments: ["59", "86401", "-1", "soon", ""])
+  @Test(arguments: ["59", "86401", "-1", "nan", "soon"])
   func `a bound that is none is refused by its name`(value: String) async throws {
     let rig = try await Rig()
     let (code, output) = try rig.configuration(["VASTD_IDLE_GPU_STOP_S": value])

@@ -177,7 +177,8 @@ import Testing
     let world = try FleetWorld()
     let job = try await world.job()
     for seconds in [90, 30] {
-      let events: [InstanceEvent] = [.orderSent, .created] + (seconds == 90 ? [.destroyAsked, .goneProven] : [.booted])
+      let events: [InstanceEvent] =
+        [.orderSent, .created] + (seconds == 90 ? [.destroyAsked, .goneProven] : [.booted])
       _ = try await world.instance(for: job, events) { row in
         row.idleTime = .seconds(seconds)
         row.idleCost = Money(microdollars: Int64(seconds) * 100)

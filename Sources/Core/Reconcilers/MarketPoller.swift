@@ -214,6 +214,6 @@ extension Instance {
 
   /// When we last did something that the provider will show.
   fileprivate var changedAt: Timestamp {
-    [orderedAt, acceptedAt, destroyAskedAt].compactMap { $0 }.max() ?? createdAt
+    [orderedAt, acceptedAt, idleStop?.askedAt, destroyAskedAt].compactMap { $0 }.max() ?? createdAt
   }
 }

@@ -23,6 +23,9 @@ package struct APIConfiguration: Sendable {
   /// The lease of jobs that say nothing of it; nil for none.
   package var defaultLease: Duration? = .seconds(21600)
 
+  /// How long the GPUs may be idle under jobs that say nothing of it; nil for ever. For plans: the jobs' loop decides.
+  package var defaultGPUIdle: Duration?
+
   /// Which jobs wait for approval when they say nothing of it.
   package var approvalPolicy = ApprovalPolicy.never
 

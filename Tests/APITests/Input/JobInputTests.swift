@@ -87,7 +87,10 @@ import Testing
   @Test(arguments: [("60", Duration.seconds(60)), ("86400", .seconds(86_400)), ("null", nil)])
   func `a bound on idle GPUs is read, and null leaves it to the service`(value: String, bound: Duration?) throws {
     let body = Array("{\"command\":\"c\",\"max_gpu_idle_s\":\(value)}".utf8)
-    #expect(try JobInput.read(body, lease: nil).maximumGPUIdle == bound)
+    let (job, defaults) = try JobInput.readNoting(body, lease: nil, gpuIdle: .seconds(600))
+    #expect(job.maximumGPUIdle == bound)
+    let noted = defaults.filter { $0.field == "max_gpu_idle_s" }
+    #expect(noted == (bound == nil ? [AppliedDefault("max_gpu_idle_s", .integer(600), .configuration)] : []))
   }
 
   @Test(arguments: [

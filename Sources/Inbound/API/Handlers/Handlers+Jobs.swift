@@ -17,7 +17,8 @@ extension Handlers {
   func planJob(_ call: Call) async throws(APIError) -> Response {
     try refuseQuery(call)
     let (specification, defaults) = try JobInput.readNoting(
-      call.body, lease: configuration.defaultLease, policy: configuration.approvalPolicy)
+      call.body, lease: configuration.defaultLease, gpuIdle: configuration.defaultGPUIdle,
+      policy: configuration.approvalPolicy)
     let plan = try await asking { () async throws(FleetError) in
       try await fleet.plan(specification, defaults: defaults)
     }

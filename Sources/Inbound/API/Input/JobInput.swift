@@ -13,9 +13,9 @@ enum JobInput {
     try readNoting(body, lease: lease, policy: policy).specification
   }
 
-  /// The same with what it left out.
+  /// The same with what it left out. `gpuIdle`: how long the GPUs may be idle under a job that says nothing of it; nil for ever.
   static func readNoting(
-    _ body: [UInt8], lease: Duration?, policy: ApprovalPolicy = .never
+    _ body: [UInt8], lease: Duration?, gpuIdle: Duration? = nil, policy: ApprovalPolicy = .never
   ) throws(APIError) -> (specification: JobSpecification, defaults: [AppliedDefault]) {
     let problems = FieldProblems()
     let reader = ObjectReader(try JSONBody.object(body), problems: problems)
@@ -50,11 +50,11 @@ enum JobInput {
     reader.notAvailable("preflight", "volume", "template_id")
     reader.finish()
     try problems.check()
-    return (job, defaults(of: job, reader, resources))
+    return (job, defaults(of: job, reader, resources, gpuIdle: gpuIdle))
   }
 
   private static func defaults(
-    of job: JobSpecification, _ reader: ObjectReader, _ resources: ObjectReader?
+    of job: JobSpecification, _ reader: ObjectReader, _ resources: ObjectReader?, gpuIdle: Duration?
   ) -> [AppliedDefault] {
     var defaults = DefaultNotes()
     if let image = job.resolvedImage {
@@ -72,6 +72,9 @@ enum JobInput {
         "interval_s", of: inner, as: "checkpoint.interval_s", .integer(checkpoint.interval.components.seconds))
     }
     defaults.note("on_failure", of: reader, .text(job.onFailure.rawValue))
+    if let gpuIdle {
+      defaults.note("max_gpu_idle_s", of: reader, .integer(gpuIdle.components.seconds), .configuration)
+    }
     if let lease = job.lease {
       defaults.note("lease_s", of: reader, .integer(lease.components.seconds), .configuration)
     }
