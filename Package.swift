@@ -88,6 +88,7 @@ let package = Package(
         .embedInCode("Migrations/V0005_ledger_sums.sqlite.sql"),
         .embedInCode("Migrations/V0006_budgets.sqlite.sql"),
         .embedInCode("Migrations/V0007_price_increases.sqlite.sql"),
+        .embedInCode("Migrations/V0008_charges.sqlite.sql"),
       ],
       swiftSettings: strict),
     .target(

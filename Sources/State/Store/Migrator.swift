@@ -19,6 +19,7 @@ struct Migration {
         Migration(version: 5, name: "ledger_sums", PackageResources.V0005_ledger_sums_sqlite_sql),
         Migration(version: 6, name: "budgets", PackageResources.V0006_budgets_sqlite_sql),
         Migration(version: 7, name: "price_increases", PackageResources.V0007_price_increases_sqlite_sql),
+        Migration(version: 8, name: "charges", PackageResources.V0008_charges_sqlite_sql),
       ]
     }
   }

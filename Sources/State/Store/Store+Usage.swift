@@ -107,7 +107,7 @@ extension StoreReader {
 }
 
 /// What no line has ended yet, cut into UTC days like `BillingEvent.accrual`, to the same micro-dollar.
-private let flowing = """
+let flowing = """
   WITH RECURSIVE days (day) AS (
     SELECT $1 WHERE $1 < $2 AND $1 < $3
     UNION ALL
