@@ -149,6 +149,8 @@ struct Composition: Sendable {
     let prices = PriceWatcher(
       store: store, marketplace: vast.fresh, observation: { poller.observation }, counted: counted, now: currentTime,
       logger: logs.logger("prices"))
+    let charges = ChargeReconciler(
+      store: store, marketplace: vast.fresh, counted: counted, now: currentTime, logger: logs.logger("charges"))
     var loops = [
       ReconcilerDriver(
         provider, signal: providerSignal, period: .seconds(15), clock: ContinuousClock(), logger: logs.logger("driver")),
@@ -169,6 +171,9 @@ struct Composition: Sendable {
         accountKeeper, signal: Signal(), period: .seconds(300), clock: ContinuousClock(), logger: logs.logger("driver")),
       ReconcilerDriver(
         prices, signal: Signal(), period: configuration.priceInterval, clock: ContinuousClock(),
+        logger: logs.logger("driver")),
+      ReconcilerDriver(
+        charges, signal: Signal(), period: configuration.reconcileInterval, clock: ContinuousClock(),
         logger: logs.logger("driver")),
       ReconcilerDriver(
         DiskKeeper(

@@ -96,6 +96,14 @@ import Testing
         "billing.price_increase_closed", ["in_doubt": .flag(true)],
         ":information_source: *A price increase of ins_1 is over, how is not known*"
       ),
+      (
+        "billing.discrepancy",
+        [
+          "label": "train", "day": "2026-11-28", "ledger_usd": .money(Money(microdollars: 820_000)),
+          "charged_usd": .money(Money(microdollars: 520_000)), "rest_usd": .money(Money(microdollars: 299_000)),
+        ],
+        ":money_with_wings: *Vast.ai charged otherwise than our ledger for train (ins_1)*\n2026-11-28 · ledger $0.82 · charged $0.52 · $0.299 not accounted for"
+      ),
       ("provider.degraded", ["code": "unavailable"], ":warning: *Vast.ai does not answer as it should*\n`unavailable`"),
       ("some.new_thing", [:], ":information_source: *some.new_thing · ins_1*"),
     ] as [(String, [String: EventFact], String)])

@@ -108,6 +108,9 @@ struct SlackLine {
       if let credit = facts.money("credit_usd"), let rate = facts.money("burn_rate_usd") {
         add("\(credit) is left, and \(rate) an hour goes")
       }
+    case "billing.discrepancy":
+      (icon, title) = (":money_with_wings:", "Vast.ai charged otherwise than our ledger for \(facts.machine)")
+      add(facts.line(["day", "ledger", "charged", "rest"]))
     case "provider.degraded":
       (icon, title) = (":warning:", "Vast.ai does not answer as it should")
       add(facts.failure)
@@ -177,6 +180,10 @@ private struct Facts {
       case "idle_cost": money("idle_cost_usd").map { "\($0) for nothing" }
       case "disk": money("storage_per_hour_usd").map { "its disk goes on at \($0) an hour" }
       case "total": money("total_usd").map { "\($0) in all" }
+      case "day": text("day")
+      case "ledger": money("ledger_usd").map { "ledger \($0)" }
+      case "charged": money("charged_usd").map { "charged \($0)" }
+      case "rest": money("rest_usd").map { "\($0) not accounted for" }
       default: nil
       }
     }.joined(separator: " · ")

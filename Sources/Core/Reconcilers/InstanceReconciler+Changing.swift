@@ -76,16 +76,20 @@ extension StoreTransaction {
       row.cost = lines.cost(until: now)
     }
     guard try update(&row) else { return nil }
-    if row.cost != before.cost, let jobID = row.jobID, var job = try job(jobID) {
-      let others = try instances(ofJob: jobID).filter { $0.id != row.id }
-      job.cost = others.reduce(row.cost) { $0 + $1.cost }
-      _ = try update(&job)
-    }
+    if row.cost != before.cost { try addUpJob(of: row) }
     let events = row.events(
       after: event, before: before, job: try row.jobID.flatMap { (id) throws(StoreError) in try job(id) }, at: now)
     for event in events { try append(event) }
     return InstanceChange(
       row: row, events: events, hasMoved: row.state != before.state || row.desired != before.desired)
+  }
+
+  /// What an instance's job has cost, after the instance's own cost changed.
+  func addUpJob(of row: Instance) throws(StoreError) {
+    guard let jobID = row.jobID, var job = try job(jobID) else { return }
+    let others = try instances(ofJob: jobID).filter { $0.id != row.id }
+    job.cost = others.reduce(row.cost) { $0 + $1.cost }
+    _ = try update(&job)
   }
 }
 

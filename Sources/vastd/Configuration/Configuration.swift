@@ -48,6 +48,7 @@ struct Configuration: Sendable {
   var approval: ApprovalPolicy
   /// Zero for no alarm.
   var lowCredit: Duration
+  var reconcileInterval: Duration
   var owner: Owner?
   var publicURL: String?
   /// A credential.
@@ -92,6 +93,7 @@ extension Configuration {
     idleGPUStop = reader.idleGPUStop(pollInterval: pollInterval)
     approval = reader.choice(.approval, else: .never)
     lowCredit = .seconds(reader.number(.lowCredit, in: 0...8760) * 3600)
+    reconcileInterval = reader.seconds(.reconcileInterval, in: 60...86_400)
     owner = reader.owner()
     publicURL = reader.publicURL()
     allowsPrivateWebhooks = reader.truth(.webhookAllowPrivate)

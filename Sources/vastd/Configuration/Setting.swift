@@ -69,6 +69,9 @@ extension Setting {
   static let lowCredit = Setting(
     "low_credit_hours", "VASTD_LOW_CREDIT_HOURS", default: "24",
     "raise an event when the credit lasts less than this at the current rate; 0 for never")
+  static let reconcileInterval = Setting(
+    "reconcile_interval_s", "VASTD_RECONCILE_INTERVAL_S", default: "3600",
+    "between two comparisons of the ledger with Vast.ai's charges; the first comes at the start")
   static let owner = Setting(
     "owner", "VASTD_OWNER", "names this installation in the tag on every label; made at first start")
   static let publicURL = Setting(
@@ -86,7 +89,8 @@ extension Setting {
   static let all: [Setting] = [
     apiKey, apiKeyFile, vastURL, listen, probeListen, token, tokenFile, databaseURL, dataDirectory, pollInterval,
     priceInterval, cacheEnabled, cacheTTL, timeout, retries, pacing, rateLimitMode, fallback, settle, startTimeout,
-    sshTimeout, lease, idleGPUStop, approval, lowCredit, owner, publicURL, slackWebhookURL, webhookAllowPrivate, logLevel,
+    sshTimeout, lease, idleGPUStop, approval, lowCredit, reconcileInterval, owner, publicURL, slackWebhookURL,
+    webhookAllowPrivate, logLevel,
     logFormat,
   ]
 }

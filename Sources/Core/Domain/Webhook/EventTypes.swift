@@ -35,6 +35,7 @@ package struct EventTypes: Sendable, Hashable {
   package static let readable = [
     "instance.running", "instance.exited", "instance.preempted", "instance.recovered", "instance.stopped_idle",
     "instance.orphan_found", "job.succeeded", "job.failed", "job.cancelled", "job.awaiting_approval",
-    "billing.price_increase", "budget.*", "provider.*", "account.*", "webhook.disabled", "webhook.delivery_failed",
+    "billing.price_increase", "billing.discrepancy", "budget.*", "provider.*", "account.*", "webhook.disabled",
+    "webhook.delivery_failed",
   ]
 }
