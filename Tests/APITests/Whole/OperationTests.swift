@@ -97,6 +97,9 @@ import Testing
     _ = try await call(.getOpenAPIJSON, 200, "/openapi.json")
     _ = try await call(.listOffers, 200, "/v1/offers?gpu_name=RTX_4090")
     _ = try await call(.searchOffers, 200, "/v1/offers/search", #"{"num_gpus":1}"#)
+    _ = try await call(.getReconciliation, 200, "/v1/billing/reconciliation")
+    _ = try await world.charge(days: 2)
+    _ = try await call(.getReconciliation, 200, "/v1/billing/reconciliation?limit=1")
     _ = try await call(.getAccount, 200, "/v1/account")
     _ = try await call(.listOrphans, 200, "/v1/orphans")
     world.orphans.withLock { $0 = .two }

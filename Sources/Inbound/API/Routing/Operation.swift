@@ -44,6 +44,7 @@ package enum Operation: String, Sendable, Hashable, CaseIterable {
   case listDeliveries
   case replayDelivery
 
+  case getReconciliation
   case getAccount
   case listPriceIncreases
   case getPriceIncrease

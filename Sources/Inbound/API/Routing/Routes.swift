@@ -47,6 +47,7 @@ extension Handlers {
       Route(
         .post, "/v1/webhooks/{id}/deliveries/{delivery}/replay", .replayDelivery, .admin, .later(.none, replayDelivery)),
 
+      Route(.get, "/v1/billing/reconciliation", .getReconciliation, .read, .later(.none, getReconciliation)),
       Route(.get, "/v1/account", .getAccount, .read, .later(.none, getAccount)),
       Route(.get, "/v1/price-increases", .listPriceIncreases, .read, .now(listPriceIncreases)),
       Route(.get, "/v1/price-increases/{id}", .getPriceIncrease, .read, .now(getPriceIncrease)),
