@@ -72,6 +72,8 @@ import Testing
 
   @Test func `waits for the machine of another job of ours, which it may have been met by`() async throws {
     let world = try World(offers: [.make(id: 1, dollars: 0.4), .make(id: 2, dollars: 0.9)])
+    // It runs on, and so keeps its machine.
+    world.shell.change { $0.endsAs = nil }
     let first = try await approved(world)
     _ = try await world.turn {
       world.bootAll()

@@ -11,7 +11,7 @@ import Testing
   init() throws { world = try World() }
 
   @Test func `a full disk fails the write that found it, keeps what was acknowledged, and passes`() async throws {
-    let store = try world.open(SQLiteDriver(path: world.path, maximumPages: 100))
+    let store = try world.open(SQLiteDriver(path: world.path, maximumPages: 150))
     var acknowledged: [ID<Job>] = []
     var failure: StoreError?
     while failure == nil {

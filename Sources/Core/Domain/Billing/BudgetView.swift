@@ -58,9 +58,10 @@ extension BudgetView.Machine {
 
   func commitment(at now: Timestamp) -> Commitment {
     let billed = instance.billedRates.gpu + instance.billedRates.storage
-    guard instance.desired == .running else { return Commitment(pricePerHour: billed, duration: .zero) }
-    let price = max(
-      billed, instance.state == .stopped && !instance.mayRevive ? billed : instance.pricePerHour ?? billed)
+    guard instance.desired != .destroyed else { return Commitment(pricePerHour: billed, duration: .zero) }
+    // What stays stopped goes on with its disk.
+    let mayRun = instance.desired == .running && (instance.state != .stopped || instance.mayRevive)
+    let price = mayRun ? max(billed, instance.pricePerHour ?? billed) : billed
     guard let job, !job.state.isFinal else { return Commitment(pricePerHour: price, duration: Commitment.openEnded) }
     return Commitment(for: job, pricePerHour: price, at: now)
   }
