@@ -100,6 +100,9 @@ struct Composition: Sendable {
       settings: configuration.instanceSettings,
       signals: InstanceSignals(instances: instanceSignal, jobs: jobNews, counted: counted),
       now: currentTime, logger: logs.logger("instances"))
+    let budgetSignal = Signal()
+    let budgets = BudgetKeeper(
+      store: store, jobNews: jobNews, counted: counted, now: currentTime, logger: logs.logger("budgets"))
     var jobSettings = JobSettings()
     jobSettings.sshTimeout = configuration.sshTimeout
     jobSettings.maximumGPUIdle = configuration.idleGPUStop
@@ -109,6 +112,7 @@ struct Composition: Sendable {
         store: store, marketplace: vast.fresh, shell: remote, data: data, settings: jobSettings, jobNews: jobNews,
         logNews: logNews, instances: instanceSignal,
         finishedPhase: { metrics.jobPhaseDuration.histogram($0).observe($1) }, counted: counted,
+        budgetStop: { budgets.stop(of: $0) },
         recovered: { metrics.recoveries.counter($0).increment() },
         clock: ContinuousClock(), now: currentTime, logger: logs.logger("jobs")))
     leases = LeaseKeeper(
@@ -129,9 +133,6 @@ struct Composition: Sendable {
         account.withLock { $0 = reading }
         creditSignal.raise()
       }, logger: logs.logger("account"))
-    let budgetSignal = Signal()
-    let budgets = BudgetKeeper(
-      store: store, jobNews: jobNews, counted: counted, now: currentTime, logger: logs.logger("budgets"))
     let credit = CreditWatcher(
       store: store, reading: { account.withLock { $0 } }, threshold: configuration.lowCredit, counted: counted,
       now: currentTime, logger: logs.logger("credit"))

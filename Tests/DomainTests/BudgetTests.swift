@@ -25,7 +25,7 @@ import Testing
     let refusal = budget.refusal(of: [rental], spending(today: 5, committed: 3.01), label: nil, at: now)
     #expect((refusal == nil) == (action == .alert))
     #expect(refusal?.code ?? "budget_exceeded" == "budget_exceeded")
-    #expect(refusal.map { $0.detail.contains("$10") && $0.detail.contains("$3.01") } ?? true)
+    #expect(refusal.map { $0.detail.contains("$10") && $0.detail.contains("$2 more") } ?? true)
     let both = budget.refusal(of: [rental, rental], spending(today: 5, committed: 3), label: nil, at: now)
     #expect((both == nil) == (action == .alert), "all of a request or none")
   }
@@ -72,8 +72,9 @@ import Testing
     #expect(budgets.canBlock)
   }
 
-  @Test func `that stops a rate stops the newest first, as few as it takes, and counts what goes anyway`() {
-    func machine(_ number: Int, _ dollars: Double, ending: Bool = false) -> BudgetView.Machine {
+  @Test func `that stops a rate ends the newest jobs, as few as it takes; what it cannot end counts and stays`() {
+    enum Kind { case job, ending, byHand }
+    func machine(_ number: Int, _ dollars: Double, _ kind: Kind = .job) -> BudgetView.Machine {
       let id = ID<Instance>(at: now + .seconds(number))
       let tag = InstanceTag(owner: Owner("tests")!, instanceID: id)
       let order = RentalOrder(offerID: 1, label: tag.label("x"), image: nil, diskGigabytes: 1)
@@ -82,15 +83,26 @@ import Testing
       instance.restore(state: .running)
       instance.marketStatus = "running"
       instance.pricePerHour = .dollars(dollars)
-      if ending { instance.desired = .destroyed }
-      return BudgetView.Machine(instance: instance, job: nil)
+      if kind == .ending { instance.desired = .destroyed }
+      guard kind != .byHand else { return BudgetView.Machine(instance: instance, job: nil) }
+      var job = Job(id: ID(at: now), specification: JobSpecification(command: "a"), state: .running, createdAt: now)
+      job.instanceID = id
+      return BudgetView.Machine(instance: instance, job: job)
     }
-    let machines = [machine(1, 2), machine(2, 2), machine(3, 2), machine(4, 5, ending: true)]
-    let view = BudgetView(machines: machines.shuffled(), now: now)
-    #expect(view.toStop(label: nil, until: .dollars(6)).isEmpty, "what is being destroyed does not count")
-    #expect(view.toStop(label: nil, until: .dollars(5)) == [machines[2].instance.id])
-    #expect(view.toStop(label: nil, until: .dollars(3)) == [machines[2].instance.id, machines[1].instance.id])
-    #expect(view.toStop(label: "y", until: .zero).isEmpty)
+    func stopped(_ machines: [BudgetView.Machine], _ bound: Double, label: String? = nil) -> [Int] {
+      let breach = BudgetBreach(limit: .burnRate, bound: .dollars(bound), spent: .dollars(99))
+      let ids = BudgetView(machines: machines.shuffled(), now: now).toStop(label: label, for: breach)
+      return machines.indices.filter { ids.contains(machines[$0].instance.id) }
+    }
+    let machines = [machine(1, 2), machine(2, 2), machine(3, 2), machine(4, 5, .ending)]
+    #expect(stopped(machines, 6) == [], "what is being destroyed does not count")
+    #expect(stopped(machines, 5) == [2])
+    #expect(stopped(machines, 3) == [1, 2])
+    #expect(stopped(machines, 0, label: "y") == [])
+    let mixed = [machine(1, 1), machine(2, 2, .byHand)]
+    #expect(stopped(mixed, 1.5) == [0], "the newer one is nobody's to end, and its rate is there all the same")
+    let day = BudgetBreach(limit: .daily, bound: .dollars(1), spent: .dollars(2))
+    #expect(BudgetView(machines: machines + mixed, now: now).toStop(label: nil, for: day).count == 4)
   }
 
   @Test func `is told of once in its day, month or passing of a rate`() {

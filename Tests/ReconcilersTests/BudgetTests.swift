@@ -15,12 +15,7 @@ import Testing
     }
   }
 
-  private func keeper(_ world: World) -> BudgetKeeper {
-    var logger = Logger(label: "test")
-    logger.logLevel = .critical
-    return BudgetKeeper(
-      store: world.store, jobNews: world.jobNews, now: { [clock = world.clock] in clock.timestamp }, logger: logger)
-  }
+  private func keeper(_ world: World) -> BudgetKeeper { world.current.budgets }
 
   private func events(_ world: World) throws -> [FleetEvent] {
     try world.store.read { (r) throws(StoreError) in
@@ -135,6 +130,81 @@ import Testing
     #expect(try await world.turn { try world.job(new).state.isFinal })
     #expect(try world.job(new).failure?.code == "budget_exceeded")
     #expect(try world.job(old).failure?.code != "budget_exceeded")
+  }
+
+  @Test func `a machine is not kept for a job that a budget ended`() async throws {
+    let world = try World()
+    let (id, _) = try await world.runningJob { $0.onFailure = .keep }
+    _ = await world.turn(rounds: 30) { false }
+    try await set(world) { $0.overall = Budget(daily: Money(microdollars: 1), action: .stop) }
+    #expect(try await world.turn { try world.job(id).state.isFinal })
+    #expect(try world.instances(of: id).allSatisfy { $0.state == .destroyed })
+  }
+
+  @Test func `what a budget has ended stays ended when it is raised meanwhile`() async throws {
+    let world = try World()
+    let (id, _) = try await world.runningJob { $0.idleTimeout = .seconds(3600) }
+    _ = await world.turn(rounds: 30) { false }
+    // Death comes between the word to the command and the end on record.
+    try await world.store.write { (tx) throws(StoreError) in
+      guard var job = try tx.job(id) else { return }
+      job.failure = Failure(code: Budget.exceeded, detail: "used up")
+      _ = try tx.update(&job)
+    }
+    try await world.restart()
+    #expect(try await world.turn { try world.job(id).state.isFinal })
+    #expect(try world.job(id).failure?.code == Budget.exceeded)
+    #expect(try world.instances(of: id).count == 1, "no other machine is tried")
+  }
+
+  @Test func `jobs that wait for one label's budget keep no place from others`() async throws {
+    let world = try World(maximumActiveJobs: 1)
+    try await set(world) { $0.labels["train"] = Budget(daily: .zero, action: .block) }
+    for _ in 0..<3 { _ = try await world.submit { $0.name = "train" } }
+    let other = try await world.submit { $0.name = "eval" }
+    #expect(try await world.turn(rounds: 200) { try world.job(other).state != .queued })
+  }
+
+  @Test func `what was too dear is not searched for again while it is, and goes when there is room`() async throws {
+    let world = try World()
+    try await set(world) { $0.overall = Budget(burnRate: Money(microdollars: 100_000), action: .block) }
+    let id = try await world.submit()
+    _ = await world.turn(rounds: 500) { false }
+    #expect(try world.job(id).state == .queued && world.market.count(.search) <= 2)
+    let version = try world.job(id).version
+    _ = await world.turn(rounds: 90) { false }
+    #expect(try world.job(id).version == version, "nothing is written while nothing changes")
+    try await set(world) { $0.overall = Budget(burnRate: Money(microdollars: 900_000), action: .block) }
+    world.jobNews.raise(id)
+    #expect(try await world.turn(rounds: 60) { try world.job(id).state != .queued })
+  }
+
+  @Test func `an order that a changed budget has no room for never leaves, and costs no attempt`() async throws {
+    let world = try World()
+    world.market.change { $0.failures[.create] = [.unavailable(detail: "away")] }
+    let id = try await world.submit()
+    _ = await world.turn { world.market.count(.create) == 1 }
+    try await set(world) { $0.overall = Budget(burnRate: Money(microdollars: 100_000), action: .block) }
+    _ = try await world.turn(rounds: 60) { try world.job(id).state == .queued }
+    let job = try world.job(id)
+    #expect(job.state == .queued && job.failure?.code == Budget.exceeded)
+    #expect(job.attempt == 0 && job.attempts.isEmpty)
+    #expect(world.market.count(.create) == 1 && world.market.snapshot.everCreated.isEmpty)
+    try await set(world) { _ in }
+    world.jobNews.raise(id)
+    #expect(await world.turn(rounds: 100) { world.market.snapshot.everCreated.count == 1 })
+  }
+
+  @Test(arguments: [(450_000, 1), (900_000, 2)] as [(Int64, Int)])
+  func `when an offer is taken a dearer one is ordered only where there is room for it`(
+    bound: Int64, orders: Int
+  ) async throws {
+    let world = try World(offers: [.make(id: 1, dollars: 0.4), .make(id: 2, dollars: 0.5)])
+    try await set(world) { $0.overall = Budget(burnRate: Money(microdollars: bound), action: .block) }
+    world.market.change { $0.failures[.create] = [.offerTaken(offerID: 1)] }
+    _ = try await world.submit { $0.maximumAttempts = 1 }
+    _ = await world.turn(rounds: 100) { world.market.count(.create) == 2 }
+    #expect(world.market.count(.create) == orders)
   }
 
   @Test func `credit that runs out is told once, and again only after there was enough`() async throws {

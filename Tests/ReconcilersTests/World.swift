@@ -27,6 +27,7 @@ final class World: Sendable {
     var instances: InstanceReconciler
     var jobs: JobRunner
     var leases: LeaseKeeper
+    var budgets: BudgetKeeper
   }
 
   init(
@@ -69,13 +70,15 @@ final class World: Sendable {
       store: store, marketplace: market, shell: shell, observation: { poller.observation },
       settings: instanceSettings, signals: InstanceSignals(instances: instanceSignal, jobs: jobNews),
       now: now, logger: logger)
+    let budgets = BudgetKeeper(store: store, jobNews: jobNews, now: now, logger: logger)
     let jobs = JobRunner(
       context: JobContext(
         store: store, marketplace: market, shell: shell, data: data, settings: settings, jobNews: jobNews,
-        logNews: KeyedSignals(), instances: instanceSignal, clock: clock, now: now, logger: logger))
+        logNews: KeyedSignals(), instances: instanceSignal, budgetStop: { budgets.stop(of: $0) }, clock: clock,
+        now: now, logger: logger))
     let leases = LeaseKeeper(
       store: store, shell: shell, providerURL: "https://vast.example", clock: clock, logger: logger)
-    return Life(store: store, poller: poller, instances: instances, jobs: jobs, leases: leases)
+    return Life(store: store, poller: poller, instances: instances, jobs: jobs, leases: leases, budgets: budgets)
   }
 
   /// Ends the loops where they are and begins again from the store alone, after what befell the disk meanwhile.
@@ -99,6 +102,7 @@ final class World: Sendable {
       let life = current
       await life.poller.poll()
       _ = await life.instances.activate()
+      _ = await life.budgets.activate()
       _ = await life.jobs.activate()
       _ = await life.leases.activate()
       // Tasks of the loops run on other threads: give them a moment of real time before the clock moves.

@@ -4,8 +4,8 @@ package import Logging
 package import Store
 
 /// Holds what is spent against the budgets, by our own clock and ledger: nothing here asks the provider. Tells of a budget that
-/// is used up once in its period, and wakes the jobs that it ends.
-package struct BudgetKeeper: Reconciler {
+/// is used up once in its period, and decides which machines' jobs it ends.
+package final class BudgetKeeper: Reconciler {
   package let name = "budgets"
 
   /// What the events are about when it is no label.
@@ -16,6 +16,7 @@ package struct BudgetKeeper: Reconciler {
   private let counted: @Sendable (FleetEvent) -> Void
   private let now: @Sendable () -> Timestamp
   private let logger: Logger
+  private let stops = Locked<[ID<Instance>: Failure]>([:])
 
   /// - Parameter counted: told each event that was recorded.
   package init(
@@ -28,6 +29,9 @@ package struct BudgetKeeper: Reconciler {
     self.now = now
     self.logger = logger
   }
+
+  /// Why an instance must be given up, as of the last look; nil while no budget asks for it.
+  package func stop(of id: ID<Instance>) -> Failure? { stops.withLock { $0[id] } }
 
   package func activate() async -> Outcome {
     var outcome = Outcome()
@@ -46,7 +50,11 @@ package struct BudgetKeeper: Reconciler {
           logger.warning("budget exceeded", metadata: ["path": "\(event.subject)"])
         }
       }
-      for job in found.flatMap(\.jobsToEnd) { jobNews.raise(job) }
+      let ends = found.flatMap(\.ends)
+      stops.withLock { stops in
+        stops = Dictionary(ends.map { ($0.instanceID, $0.failure) }, uniquingKeysWith: { first, _ in first })
+      }
+      for end in ends { jobNews.raise(end.jobID) }
     } catch {
       logger.error("budgets cannot be checked", metadata: ["error": "\(error)"])
       outcome.failures = 1
@@ -81,8 +89,14 @@ struct Breaches: Sendable {
   var label: String?
   var budget: Budget
   var breaches: [BudgetBreach]
-  /// Jobs whose machines it ends.
-  var jobsToEnd: [ID<Job>]
+  var ends: [End]
+
+  /// A job that it ends.
+  struct End: Sendable {
+    var instanceID: ID<Instance>
+    var jobID: ID<Job>
+    var failure: Failure
+  }
 }
 
 extension StoreReader {
@@ -93,11 +107,16 @@ extension StoreReader {
     var all: [Breaches] = []
     for (label, budget) in budgets.all {
       let breaches = budget.breaches(try spending(view, label: label))
-      var jobs: [ID<Job>] = []
-      if budget.action == .stop, !breaches.isEmpty {
-        jobs = view.machines.filter { label == nil || $0.instance.label == label }.compactMap(\.instance.jobID)
+      var ends: [Breaches.End] = []
+      for breach in breaches where budget.action == .stop {
+        let stopped = view.toStop(label: label, for: breach)
+        for machine in view.machines where stopped.contains(machine.instance.id) {
+          guard let job = machine.job else { continue }
+          ends.append(
+            .init(instanceID: machine.instance.id, jobID: job.id, failure: breach.failure(label: label)))
+        }
       }
-      all.append(Breaches(label: label, budget: budget, breaches: breaches, jobsToEnd: jobs))
+      all.append(Breaches(label: label, budget: budget, breaches: breaches, ends: ends))
     }
     return all
   }

@@ -5,16 +5,21 @@ import Store
 
 extension InstanceReconciler {
   /// One transaction: the row as it is now, if it still stands where the plan saw it, the move, its event and its line of
-  /// the ledger. False when the row moved on meanwhile.
+  /// the ledger. False when the row moved on meanwhile, and when `unless` says so of it.
   func change(
     _ planned: Instance, event: InstanceEvent?,
     onlyIf condition: @escaping @Sendable (Instance) -> Bool = { _ in true },
+    unless isRefused: @escaping @Sendable (StoreTransaction, Instance, Timestamp) throws(StoreError) -> Bool = {
+      (_, _, _) throws(StoreError) in false
+    },
     _ mutate: @escaping @Sendable (inout Instance, Timestamp) -> Void
   ) async -> Bool? {
     let now = now()
     do throws(StoreError) {
       let change = try await store.write { (tx) throws(StoreError) -> InstanceChange? in
-        guard var row = try tx.instance(planned.id), row.state == planned.state, condition(row) else { return nil }
+        guard var row = try tx.instance(planned.id), row.state == planned.state, condition(row),
+          try !isRefused(tx, row, now)
+        else { return nil }
         let before = row
         mutate(&row, now)
         if let event {
@@ -68,13 +73,10 @@ extension StoreTransaction {
     _ changed: Instance, before: Instance, event: InstanceEvent?, at now: Timestamp
   ) throws(StoreError) -> InstanceChange? {
     var row = changed
-    let lines = try billingEvents(of: row.id)
     if let entry = row.ledgerEntry(after: event, before: before, at: now) {
-      try append(entry.following(lines.last { $0.kind.isRate }))
-      row.cost = try billingEvents(of: row.id).cost(until: now)
-    } else {
-      row.cost = lines.cost(until: now)
+      try append(entry.following(try lastRate(of: row.id)))
     }
+    row.cost = try usage(of: row.id, now: now).cost.total
     guard try update(&row) else { return nil }
     if row.cost != before.cost { try addUpJob(of: row) }
     let events = row.events(

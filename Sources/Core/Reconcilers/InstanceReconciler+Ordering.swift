@@ -10,12 +10,19 @@ extension InstanceReconciler {
   /// Rents: write down that the order leaves, send it once, write down what came of it.
   func order(_ instance: Instance) async {
     _ = lastOrders.withLock { $0.removeValue(forKey: instance.id) }
-    let sent = await change(instance, event: .orderSent, onlyIf: { $0.desired == .running }) { row, now in
+    let sent = await change(
+      instance, event: .orderSent, onlyIf: { $0.desired == .running },
+      // It was let through once, but may have waited for hours since, or the budgets were changed.
+      unless: { (tx, row, now) throws(StoreError) in
+        try tx.budgetRoom(label: row.label, now: now).refusal(of: []) != nil
+      }
+    ) { row, now in
       row.orderedAt = now
       row.offersTried += 1
       row.absences = 0
       row.absentSince = nil
     }
+    if sent == false { await cancelUnaffordable(instance) }
     // Only a row that says `creating`, durably, may be followed by a call that costs money.
     guard sent == true, let row = current(instance), row.state == .creating else { return }
     do throws(MarketplaceError) {
@@ -23,6 +30,21 @@ extension InstanceReconciler {
       _ = await accept(row, as: id, failure: nil)
     } catch {
       await handle(error, of: row)
+    }
+  }
+
+  private func cancelUnaffordable(_ instance: Instance) async {
+    do throws(StoreError) {
+      let now = now()
+      let room = try store.read { (r) throws(StoreError) in try r.budgetRoom(label: instance.label, now: now) }
+      guard let failure = room.refusal(of: []) else { return }
+      _ = await change(instance, event: .cancelled, onlyIf: { $0.desired == .running }) { row, now in
+        row.failure = failure
+        row.desired = .destroyed
+        row.destroyedAt = now
+      }
+    } catch {
+      logger.error("budgets cannot be read", metadata: metadata(instance, ["error": "\(error)"]))
     }
   }
 
@@ -95,9 +117,8 @@ extension InstanceReconciler {
     if let machineID = row.machineID { query.excludedMachines.insert(machineID) }
     let wanted = query
     do throws(MarketplaceError) {
-      let bound = boundOfBudgets(for: row)
-      let offers = wanted.selection.rank(try await marketplace.searchOffers(wanted).offers, for: wanted)
-        .filter { offer in bound.map { wanted.price(of: offer) <= $0 } ?? true }
+      let offers = affordable(
+        wanted.selection.rank(try await marketplace.searchOffers(wanted).offers, for: wanted), wanted, for: row)
       let held = heldOffers(choosingFor: row)
       guard let next = offers.first(where: { !held.contains($0.id) }) ?? offers.first else {
         _ = await change(row, event: .refused) { row, _ in
@@ -105,6 +126,7 @@ extension InstanceReconciler {
         }
         return
       }
+      // What has no room by now is caught before its order leaves.
       _ = await change(row, event: .offerTaken) { row, _ in
         row.query = wanted
         row.orderedAt = nil
@@ -136,13 +158,20 @@ extension InstanceReconciler {
     }
   }
 
-  /// Budgets have room for the offer that was taken; another may not cost more. Nil while no budget keeps rentals back.
-  private func boundOfBudgets(for row: Instance) -> Money? {
+  /// Budgets have room for the offer that was taken; another may cost more where they have room for the rest.
+  private func affordable(_ offers: [Offer], _ query: OfferQuery, for row: Instance) -> [Offer] {
     do throws(StoreError) {
-      return try store.read { (r) throws(StoreError) in try r.budgets() }.canBlock ? row.pricePerHour : nil
+      let now = now()
+      let room = try store.read { (r) throws(StoreError) in try r.budgetRoom(label: row.label, now: now) }
+      return offers.filter { offer in
+        let more = query.price(of: offer).microdollars - (row.pricePerHour?.microdollars ?? 0)
+        guard more > 0 else { return true }
+        let rest = Commitment(pricePerHour: Money(microdollars: more), duration: Commitment.openEnded)
+        return room.refusal(of: [rest]) == nil
+      }
     } catch {
       logger.error("budgets cannot be read", metadata: metadata(row, ["error": "\(error)"]))
-      return row.pricePerHour
+      return []
     }
   }
 

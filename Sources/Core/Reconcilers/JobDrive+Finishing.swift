@@ -58,7 +58,9 @@ extension JobDrive {
   /// cleaning_up → the end: the instance is destroyed and proved gone, or kept where the caller asked for that.
   func cleanUp(_ job: Job) async throws(StoreError) -> Progress {
     let outcome = job.outcome ?? .failed
-    let keeps = outcome == .failed && job.specification.onFailure == .keep
+    // What was ended for its cost is not kept to go on costing.
+    let isTooDear = [Budget.exceeded, "max_cost_exceeded"].contains(job.failure?.code)
+    let keeps = outcome == .failed && job.specification.onFailure == .keep && !isTooDear
     let instance = try instance(of: job)
     if let instance, !instance.state.isFinal {
       let keepable = keeps && instance.desired == .running && (instance.state == .running || instance.state == .loading)
@@ -79,7 +81,7 @@ extension JobDrive {
       also: { (tx, job, now) throws(StoreError) in
         job.cost = .zero
         for instance in try tx.instances(ofJob: job.id) {
-          job.cost += try tx.billingEvents(of: instance.id).cost(until: now)
+          job.cost += try tx.usage(of: instance.id, now: now).cost.total
         }
       }
     ) { job, _ in

@@ -59,11 +59,7 @@ extension JobDrive {
     if job.isCancelRequested { return .cancelled }
     let instance = try instance(of: job)
     if let lost = instance?.lossForJob { return .machineLost(lost) }
-    if let instance, [.provisioning, .starting, .running].contains(job.state),
-      let failure = try budgetStop(of: instance)
-    {
-      return .budgetStop(failure)
-    }
+    if let instance, let failure = budgetStop(of: job, on: instance) { return .budgetStop(failure) }
     guard job.state == .running else { return nil }
     // Its command is gone, whatever becomes of the machine.
     if let instance, instance.isRestarting { return .machineStopped(instance.failure ?? .machineGone) }
@@ -75,11 +71,11 @@ extension JobDrive {
     return nil
   }
 
-  func budgetStop(of instance: Instance) throws(StoreError) -> Failure? {
-    let now = context.now()
-    return try context.store.read { (r) throws(StoreError) in
-      try r.budgetStop(of: instance.id, label: instance.label, now: now)
-    }
+  /// What was decided once and written down stands, whatever becomes of the budget.
+  func budgetStop(of job: Job, on instance: Instance) -> Failure? {
+    guard [.provisioning, .starting, .running].contains(job.state) else { return nil }
+    if let failure = job.failure, failure.code == Budget.exceeded { return failure }
+    return context.budgetStop(instance.id)
   }
 
   /// By the ledger up to this moment, also while nothing is heard from the provider.
@@ -88,7 +84,7 @@ extension JobDrive {
     do throws(StoreError) {
       return try context.store.read { (r) throws(StoreError) in
         var cost = Money.zero
-        for instance in try r.instances(ofJob: job.id) { cost += try r.billingEvents(of: instance.id).cost(until: now) }
+        for instance in try r.instances(ofJob: job.id) { cost += try r.usage(of: instance.id, now: now).cost.total }
         return cost
       }
     } catch {

@@ -10,14 +10,14 @@ extension JobDrive {
     if let last = try instance(of: job), !last.state.isFinal { return .waits(upTo: .seconds(60)) }
     if let pause = await pauseBeforeRecovery(job) { return pause }
     // Before offers are looked for: the day's searches are counted.
-    if let failure = try refusalOfAll(for: job) { return await wait(job, for: failure) }
+    if let failure = try budgetRefusal(of: job) { return await rest(job, for: failure, refused) }
     let queries = try queries(for: job)
     do throws(MarketplaceError) {
       for query in queries {
         let offers = query.selection.rank(try await context.marketplace.searchOffers(query).offers, for: query)
         guard !offers.isEmpty else { continue }
         if let failure = job.usedUpBudget { return await giveUp(job, .failed, failure) }
-        return await rent(offers, query: query, onDemand: await onDemandPrice(beside: offers[0], query), for: job)
+        return await rent(offers, query: query, for: job)
       }
       let told = job.failure.flatMap { $0.code.hasPrefix("no_offers") ? $0 : nil }
       let failure = if let told { told } else { try await explainNoOffers(queries[queries.count - 1], for: job) }
@@ -30,59 +30,72 @@ extension JobDrive {
   /// Takes the first of `offers` that none of our instances holds and that budgets have room for, in the transaction that makes
   /// the row: jobs that were posted together see one list, and would all order the best and use up their attempts on it. When
   /// all are held the best is ordered all the same: the list may be older than the end of the instance that held it.
-  private func rent(_ offers: [Offer], query: OfferQuery, onDemand: Money?, for job: Job) async -> Progress {
+  private func rent(_ offers: [Offer], query: OfferQuery, for job: Job) async -> Progress {
     let owner = context.store.owner
     let progress = await change(
       // A cancel may have come while offers were looked for: then nothing is rented.
       from: .queued, on: .placed, onlyIf: { !$0.isCancelRequested },
       unless: { (tx, job, now) throws(StoreError) in
-        try tx.choice(of: offers, query: query, for: job, at: now).refusal
-      },
-      also: { (tx, job, now) throws(StoreError) in
-        guard let offer = try tx.choice(of: offers, query: query, for: job, at: now).offer else { return }
-        var instance = Instance(for: job, offer: offer, query: query, owner: owner, at: now)
-        instance.onDemandGPUPerHour = onDemand
+        let (offer, refusal) = try tx.choice(of: offers, query: query, for: job, at: now)
+        guard let offer else { return refusal }
+        let instance = Instance(for: job, offer: offer, query: query, owner: owner, at: now)
         try tx.insert(instance)
         job.instanceID = instance.id
         job.attempts.append(
-          .init(number: job.attempt, instanceID: instance.id, machineID: offer.machineID, startedAt: now))
-      }
+          .init(number: job.attempt + 1, instanceID: instance.id, machineID: offer.machineID, startedAt: now))
+        return nil
+      },
+      also: { (_, _, _) throws(StoreError) in }
     ) { job, _ in
       job.attempt += 1
       job.failure = nil
     }
-    if case .moved = progress, let now = read(), now.state == .queued, now.failure?.code == "budget_exceeded" {
-      return .waits(upTo: Self.budgetPause)
+    guard case .moved = progress, let placed = read() else { return progress }
+    if placed.state == .queued, let failure = placed.failure, failure.code == Budget.exceeded {
+      let least = offers.map { query.price(of: $0) }.min() ?? .zero
+      return .rests(
+        upTo: placed.pauseBetweenLooks(at: context.now()), .init(pricePerHour: least, searchedAt: context.now()))
     }
+    if query.isInterruptible { await noteOnDemandPrice(of: placed) }
     return progress
   }
 
-  /// Between two looks of a job that waits for a budget; a change of the budgets wakes it.
-  private static let budgetPause = Duration.seconds(60)
-
-  private func refusalOfAll(for job: Job) throws(StoreError) -> Failure? {
+  /// Whether there is room for what was too dear at the last search, or for anything at all.
+  private func budgetRefusal(of job: Job) throws(StoreError) -> Failure? {
     let now = context.now()
+    let known = refused.flatMap { now - $0.searchedAt < BudgetRest.Refused.lifetime ? $0 : nil }
+    let rentals = known.map { [Commitment(for: job, pricePerHour: $0.pricePerHour, at: now)] } ?? []
     return try context.store.read { (r) throws(StoreError) in try r.budgetRoom(label: job.label, now: now) }
-      .refusal(of: [])
+      .refusal(of: rentals)
   }
 
-  private func wait(_ job: Job, for failure: Failure) async -> Progress {
+  private func rest(_ job: Job, for failure: Failure, _ refused: BudgetRest.Refused?) async -> Progress {
     if job.failure != failure { await change(from: .queued) { job, _ in job.failure = failure } }
-    return .waits(upTo: Self.budgetPause)
+    return .rests(upTo: job.pauseBetweenLooks(at: context.now()), refused)
   }
 
   /// What GPUs like those of a bid cost on demand now, at the least: what the bid saves is told by it. No reason to fail
-  /// anything, so nil when it cannot be had.
-  private func onDemandPrice(beside offer: Offer, _ query: OfferQuery) async -> Money? {
-    guard query.isInterruptible else { return nil }
-    var query = OfferQuery()
-    query.gpuName = offer.gpuName
-    query.gpuCount = offer.gpuCount
-    do throws(MarketplaceError) {
-      return try await context.marketplace.searchOffers(query).offers.map(\.gpuPricePerHour).min()
+  /// anything: without it the savings leave this machine out.
+  private func noteOnDemandPrice(of job: Job) async {
+    do throws(StoreError) {
+      guard let row = try instance(of: job), let gpuName = row.gpuName else { return }
+      var query = OfferQuery()
+      query.gpuName = gpuName
+      query.gpuCount = row.gpuCount
+      let price: Money?
+      do throws(MarketplaceError) {
+        price = try await context.marketplace.searchOffers(query).offers.map(\.gpuPricePerHour).min()
+      } catch {
+        context.logger.notice("no price on demand", metadata: metadata(["code": "\(error.code)"]))
+        return
+      }
+      try await context.store.write { (tx) throws(StoreError) in
+        guard var now = try tx.instance(row.id), now.gpuName == gpuName, now.gpuCount == row.gpuCount else { return }
+        now.onDemandGPUPerHour = price
+        _ = try tx.update(&now)
+      }
     } catch {
-      context.logger.notice("no price on demand", metadata: metadata(["code": "\(error.code)"]))
-      return nil
+      context.logger.error("price on demand cannot be written", metadata: metadata(["error": "\(error)"]))
     }
   }
 
@@ -174,13 +187,14 @@ extension StoreTransaction {
     let held = try heldOffers()
     let free = offers.filter { !held.contains($0.id) }
     let room = try budgetRoom(label: job.label, now: now)
-    var refusal: Failure?
-    for offer in free.isEmpty ? Array(offers.prefix(1)) : free {
+    let candidates = free.isEmpty ? Array(offers.prefix(1)) : free
+    var first: Failure?
+    for offer in candidates {
       let commitment = Commitment(for: job, pricePerHour: query.price(of: offer), at: now)
-      guard let failure = room.refusal(of: [commitment]) else { return (offer, nil) }
-      refusal = refusal ?? failure
+      guard let refusal = room.refusal(of: [commitment]) else { return (offer, nil) }
+      first = first ?? refusal
     }
-    return (nil, refusal)
+    return (nil, first)
   }
 }
 

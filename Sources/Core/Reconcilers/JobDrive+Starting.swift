@@ -43,6 +43,13 @@ extension JobDrive {
     switch failure.code {
     case "provider_unauthorized", "insufficient_credit", "provider_refused":
       return await giveUp(job, .failed, failure)
+    case Budget.exceeded:
+      // The order was held back before it left: no machine had its turn.
+      return await change(from: .provisioning, on: .attemptFailed) { job, _ in
+        job.failure = failure
+        job.attempts.removeAll { $0.instanceID == job.instanceID }
+        job.attempt -= 1
+      }
     default:
       if job.awaitsRestart { context.recovered("lost") }
       return await failAttempt(job, failure)

@@ -40,9 +40,9 @@ extension JobDrive {
       case .overBudget:
         return await cutShort(job, remote, job.tooCostly)
       case .budgetStop(let failure):
-        return await cutShort(job, remote, failure)
+        return await endNoting(job, remote, failure)
       case .gpuIdle(let failure):
-        return await endIdle(job, remote, failure)
+        return await endNoting(job, remote, failure)
       case nil:
         return .waits(upTo: .seconds(1))
       }
@@ -72,12 +72,12 @@ extension JobDrive {
     }
   }
 
-  /// Not tried elsewhere: the next machine would be as idle.
-  private func endIdle(_ job: Job, _ remote: RemoteJob, _ failure: Failure) async -> Progress {
+  /// For what a later look may not show: the reason is written down before the command is told to end. Not tried elsewhere: the
+  /// next machine would be as idle, or cost as much.
+  private func endNoting(_ job: Job, _ remote: RemoteJob, _ failure: Failure) async -> Progress {
     if let ending = await atPresent(remote, job).endingSoFar(), !ending.isOurs {
       return await ended(job, ending, remote)
     }
-    // Before the command is told to end: looks that come later may not show why.
     let noted = await change(from: .running) { job, _ in job.failure = failure }
     guard case .moved = noted else { return noted }
     return await cutShort(job, remote, failure)
@@ -128,14 +128,9 @@ extension JobDrive {
     if let bound = job.specification.maximumCost, costNow(of: job) >= bound {
       return await cutShort(job, remote, job.tooCostly)
     }
-    do throws(StoreError) {
-      if let instance = try instance(of: job), let failure = try budgetStop(of: instance) {
-        return await cutShort(job, remote, failure)
-      }
-    } catch {
-      return .waits(upTo: context.settings.retryPause)
+    if let failure = job.failure, [Idleness.code, Budget.exceeded].contains(failure.code) {
+      return await cutShort(job, remote, failure)
     }
-    if let failure = job.failure, failure.code == Idleness.code { return await cutShort(job, remote, failure) }
     if let span = job.specification.idleTimeout { return await tryElsewhere(job, remote, .silent(span)) }
     return await cutShort(
       job, remote, Failure(code: "command_ended", detail: "The command was ended by vastd; why is not on record."))

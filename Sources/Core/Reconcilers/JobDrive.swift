@@ -7,6 +7,8 @@ import Store
 struct JobDrive: Sendable {
   let id: ID<Job>
   let context: JobContext
+  /// What an earlier drive of it found too dear for a budget.
+  var refused: BudgetRest.Refused?
 
   /// What a step leads to.
   enum Progress: Sendable {
@@ -14,18 +16,24 @@ struct JobDrive: Sendable {
     case moved
     /// Nothing to do before news of the job come, or the span has passed.
     case waits(upTo: Duration)
+    /// It waits for a budget, and leaves its place to others meanwhile.
+    case rests(upTo: Duration, BudgetRest.Refused?)
   }
 
-  func run() async {
+  /// Until the job has ended, or rests.
+  func run() async -> BudgetRest? {
     let signal = context.jobNews.signal(for: id)
     while !Task.isCancelled {
       let seen = signal.count
-      guard let job = read(), job.state.isActive else { return }
-      let progress = await stepOrWait(job)
-      if case .waits(let span) = progress {
-        await signal.wait(after: seen, upTo: span, clock: context.clock)
+      guard let job = read(), job.state.isActive else { return nil }
+      switch await stepOrWait(job) {
+      case .moved: break
+      case .waits(let span): await signal.wait(after: seen, upTo: span, clock: context.clock)
+      case .rests(let span, let refused):
+        return BudgetRest(until: context.now() + span, news: signal, seen: seen, refused: refused)
       }
     }
+    return nil
   }
 
   private func stepOrWait(_ job: Job) async -> Progress {
@@ -67,11 +75,11 @@ struct JobDrive: Sendable {
   }
 
   /// One transaction: the row as it is now, if it still stands in `state` and `condition` holds, the change, the move and
-  /// its event. `also` writes what belongs to the same change. When `refusal` has a reason against it, the job shows that and
-  /// stays as it is.
+  /// its event. `also` writes what belongs to the same change. `unless` goes first: when it gives a reason against it, having
+  /// written nothing, the job shows that and stays as it is.
   func change(
     from state: JobState, on event: JobEvent?, onlyIf condition: @escaping @Sendable (Job) -> Bool = { _ in true },
-    unless refusal: @escaping @Sendable (StoreTransaction, Job, Timestamp) throws(StoreError) -> Failure? = {
+    unless refusal: @escaping @Sendable (StoreTransaction, inout Job, Timestamp) throws(StoreError) -> Failure? = {
       (_, _, _) throws(StoreError) in nil
     },
     also: @escaping @Sendable (StoreTransaction, inout Job, Timestamp) throws(StoreError) -> Void,
@@ -83,7 +91,8 @@ struct JobDrive: Sendable {
       let change = try await context.store.write { (tx) throws(StoreError) -> JobChange? in
         guard var job = try tx.job(id), job.state == state, condition(job) else { return nil }
         let before = job
-        if let failure = try refusal(tx, job, now) {
+        if let failure = try refusal(tx, &job, now) {
+          job = before
           job.failure = failure
           if job != before { _ = try tx.update(&job) }
           return JobChange(job: job, before: before, event: nil)
@@ -204,6 +213,7 @@ extension Failure {
   fileprivate var blamesMachine: Bool {
     ![
       "cancelled", "command_failed", "setup_failed", "max_duration_exceeded", "max_cost_exceeded", Idleness.code,
+      Budget.exceeded,
     ].contains(code)
   }
 }

@@ -11,6 +11,7 @@ package final class JobRunner: Reconciler {
 
   let context: JobContext
   private let tasks = OwnedTasks<ID<Job>>()
+  private let rests = Locked<[ID<Job>: BudgetRest]>([:])
 
   package init(context: JobContext) {
     self.context = context
@@ -23,10 +24,23 @@ package final class JobRunner: Reconciler {
       outcome.examined = jobs.count
       // What has a machine goes first, whatever its priority: it costs money. What is to be cancelled waits for nobody.
       let begun = jobs.filter { $0.state != .queued || $0.isCancelRequested }
-      let queued = jobs.filter { $0.state == .queued && !$0.isCancelRequested }
+      let now = context.now()
+      let resting = rests.withLock { rests in
+        let active = Set(jobs.map(\.id))
+        rests = rests.filter { active.contains($0.key) }
+        return rests
+      }
+      // What waits for a budget takes nobody's place.
+      let queued = jobs.filter {
+        $0.state == .queued && !$0.isCancelRequested && !(resting[$0.id]?.goesOn(at: now) ?? false)
+      }
       for job in begun + queued.prefix(max(0, context.settings.maximumActiveJobs - begun.count)) {
-        let drive = JobDrive(id: job.id, context: context)
-        if tasks.start(job.id, { await drive.run() }) { outcome.changed += 1 }
+        let drive = JobDrive(id: job.id, context: context, refused: resting[job.id]?.refused)
+        let isNew = tasks.start(job.id) { [rests] in
+          let rest = await drive.run()
+          rests.withLock { $0[job.id] = rest }
+        }
+        if isNew { outcome.changed += 1 }
       }
     } catch {
       context.logger.error("jobs cannot be read", metadata: ["error": "\(error)"])
@@ -37,6 +51,26 @@ package final class JobRunner: Reconciler {
 
   /// Leaves the jobs where they are: commands run on, and the next start of the service goes on watching them.
   package func close() async { await tasks.close() }
+}
+
+/// A queued job's wait for a budget, without a task of its own.
+struct BudgetRest: Sendable {
+  /// What was too dear, so that offers are not searched for again while it still is: the day's searches are counted.
+  struct Refused: Sendable, Hashable {
+    var pricePerHour: Money
+    var searchedAt: Timestamp
+
+    /// Prices fall, too.
+    static let lifetime = Duration.seconds(600)
+  }
+
+  var until: Timestamp
+  /// The job's news, whose count was `seen` when the wait began.
+  var news: Signal
+  var seen: UInt64
+  var refused: Refused?
+
+  func goesOn(at now: Timestamp) -> Bool { now < until && news.count == seen }
 }
 
 /// What driving a job needs; shared by all.
@@ -54,6 +88,8 @@ package struct JobContext: Sendable {
   /// Told when a phase ends, for the metrics.
   package var finishedPhase: @Sendable (_ name: String, _ span: Duration) -> Void
   package var counted: @Sendable (FleetEvent) -> Void
+  /// Why an instance must be given up by a budget that stops what runs.
+  package var budgetStop: @Sendable (ID<Instance>) -> Failure?
   /// Told what became of lost work: `lost`, `revived`, `recovered`, `gave_up`.
   package var recovered: @Sendable (_ result: String) -> Void
   package var clock: any Clock<Duration>
@@ -65,6 +101,7 @@ package struct JobContext: Sendable {
     jobNews: KeyedSignals<ID<Job>>, logNews: KeyedSignals<ID<Job>>, instances: Signal,
     finishedPhase: @escaping @Sendable (String, Duration) -> Void = { _, _ in },
     counted: @escaping @Sendable (FleetEvent) -> Void = { _ in },
+    budgetStop: @escaping @Sendable (ID<Instance>) -> Failure? = { _ in nil },
     recovered: @escaping @Sendable (_ result: String) -> Void = { _ in },
     clock: any Clock<Duration>, now: @escaping @Sendable () -> Timestamp, logger: Logger
   ) {
@@ -78,6 +115,7 @@ package struct JobContext: Sendable {
     self.instances = instances
     self.finishedPhase = finishedPhase
     self.counted = counted
+    self.budgetStop = budgetStop
     self.recovered = recovered
     self.clock = clock
     self.now = now

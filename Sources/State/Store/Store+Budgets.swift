@@ -17,20 +17,17 @@ extension StoreReader {
 
   /// The machines that budgets count: all that are neither destroyed nor failed.
   package func budgetView(now: Timestamp) throws(StoreError) -> BudgetView {
-    var machines: [BudgetView.Machine] = []
-    for instance in try liveInstances() {
-      let job: Job? = if let id = instance.jobID { try job(id) } else { nil }
-      machines.append(.init(instance: instance, job: job))
-    }
-    return BudgetView(machines: machines, now: now)
+    let jobs = Dictionary(try jobsWithMachines().map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+    return BudgetView(
+      machines: try liveInstances().map { .init(instance: $0, job: $0.jobID.flatMap { jobs[$0] }) }, now: now)
   }
 
   /// How things stand under the budget of everything (nil) or of a label.
   package func spending(_ view: BudgetView, label: String?) throws(StoreError) -> Spending {
     let now = view.now
     return view.spending(
-      label: label, today: try usage(since: now.midnight, label: label, now: now).cost.total,
-      month: try usage(since: now.monthStart, label: label, now: now).cost.total,
+      label: label, today: try cost(since: now.midnight, label: label, now: now),
+      month: try cost(since: now.monthStart, label: label, now: now),
       burnRate: try burnRate(label: label))
   }
 
@@ -56,20 +53,6 @@ extension StoreReader {
         return NotedBreach(
           label: label.isEmpty ? nil : label, limit: try row.choice(), bound: row.money(), period: row.moment())
       })
-  }
-
-  /// Why a machine must be given up, by a budget that stops what runs; nil while none asks for it.
-  package func budgetStop(of id: ID<Instance>, label: String, now: Timestamp) throws(StoreError) -> Failure? {
-    let holding = try budgets().holding(for: label).filter { $0.budget.action == .stop }
-    guard !holding.isEmpty else { return nil }
-    let view = try budgetView(now: now)
-    for (label, budget) in holding {
-      for breach in budget.breaches(try spending(view, label: label)) {
-        if breach.limit == .burnRate, !view.toStop(label: label, until: breach.bound).contains(id) { continue }
-        return breach.failure(label: label)
-      }
-    }
-    return nil
   }
 }
 
@@ -101,16 +84,5 @@ extension StoreTransaction {
 extension NotedBreach {
   fileprivate var columns: [SQLValue] {
     [.text(label ?? ""), .text(limit.rawValue), .money(bound), .moment(period)]
-  }
-}
-
-extension BudgetBreach {
-  fileprivate func failure(label: String?) -> Failure {
-    let whose = label.map { " of \"\($0)\"" } ?? ""
-    let unit = limit == .burnRate ? " an hour" : ""
-    return Failure(
-      code: "budget_exceeded",
-      detail: "The \(limit.words)\(whose) of $\(bound.decimal)\(unit) is used up: $\(spent.decimal).", isRetryable: true
-    )
   }
 }

@@ -42,6 +42,15 @@ extension StoreReader {
       """, [], decodeJob)
   }
 
+  /// The jobs of all instances that are neither destroyed nor failed.
+  func jobsWithMachines() throws(StoreError) -> [Job] {
+    try connection.all(
+      """
+      SELECT \(jobColumns) FROM jobs WHERE id IN (
+        SELECT job_id FROM instances WHERE job_id IS NOT NULL AND state NOT IN ('destroyed', 'failed'))
+      """, [], decodeJob)
+  }
+
   /// States that no job is in are left out.
   package func jobCounts() throws(StoreError) -> [JobState: Int] {
     var counts: [JobState: Int] = [:]

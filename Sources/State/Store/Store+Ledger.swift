@@ -11,6 +11,18 @@ extension StoreReader {
     }
   }
 
+  /// One instance's last line of a rate.
+  package func lastRate(of id: ID<Instance>) throws(StoreError) -> BillingEvent? {
+    try connection.first(
+      """
+      SELECT \(lineColumns) FROM ledger WHERE instance_id = $1 AND is_rate = 1 ORDER BY at DESC, key DESC LIMIT 1
+      """, [.text(id.rawValue)]
+    ) { row throws(StoreError) in
+      var row = RowReader(row)
+      return try decodeLine(&row)
+    }
+  }
+
   /// Newest first, each with what its rates came to by `now`.
   package func ledger(
     _ filter: LedgerFilter, _ page: PageRequest, now: Timestamp
@@ -135,10 +147,16 @@ extension StoreTransaction {
         INSERT INTO ledger_days (instance_id, day, gpu, storage, transfer, gpu_time) VALUES ($1, $2, $3, $4, $5, $6)
         """, parameters)
     }
-    var bid = [SQLValue.integer(0), .integer(0)]
-    if let onDemand = try onDemandGPUPerHour(of: id) {
-      bid = [cost.gpu, onDemand.perHour(for: day.usage.gpuTime)].map { .integer(sign * $0.microdollars) }
-    }
+    guard let (label, onDemand) = try labelAndOnDemandPrice(of: id) else { return }
+    let bid: [SQLValue] =
+      onDemand.map { price in
+        [cost.gpu, price.perHour(for: day.usage.gpuTime)].map { .integer(sign * $0.microdollars) }
+      } ?? [.integer(0), .integer(0)]
+    try connection.run(
+      """
+      INSERT INTO ledger_labels (label, day, cost) VALUES ($1, $2, $3)
+      ON CONFLICT (label, day) DO UPDATE SET cost = cost + excluded.cost
+      """, [.text(label), .moment(day.day), .integer(sign * cost.total.microdollars)])
     try connection.run(
       """
       INSERT INTO ledger_totals (day, instances, gpu, storage, transfer, gpu_time, bid_gpu, bid_on_demand)
@@ -150,13 +168,15 @@ extension StoreTransaction {
       """, [.moment(day.day), .integer(isKnown ? 0 : 1)] + sums + bid)
   }
 
-  private func onDemandGPUPerHour(of id: ID<Instance>) throws(StoreError) -> Money? {
+  private func labelAndOnDemandPrice(
+    of id: ID<Instance>
+  ) throws(StoreError) -> (label: String, onDemand: Money?)? {
     try connection.first(
-      "SELECT on_demand_gpu_per_hour FROM instances WHERE id = $1", [.text(id.rawValue)]
-    ) { row throws(StoreError) -> Money? in
+      "SELECT label, on_demand_gpu_per_hour FROM instances WHERE id = $1", [.text(id.rawValue)]
+    ) { row throws(StoreError) in
       var row = RowReader(row)
-      return row.optionalMoney()
-    } ?? nil
+      return (label: row.text(), onDemand: row.optionalMoney())
+    }
   }
 }
 

@@ -1,27 +1,42 @@
 package import Domain
 
 extension StoreReader {
-  /// What was used from `start`, 00:00 UTC of a day, up to `now`: of all instances, or of those with a label.
-  package func usage(since start: Timestamp, label: String? = nil, now: Timestamp) throws(StoreError) -> Usage {
-    guard let range = DayRange(from: start, to: now) else { return Usage() }
-    guard let label else { return try days(range, now: now).reduce(into: Usage()) { $0 += $1.usage } }
+  /// What was spent from `start`, 00:00 UTC of a day, up to `now`: by everything, or by what has a label.
+  package func cost(since start: Timestamp, label: String?, now: Timestamp) throws(StoreError) -> Money {
+    guard let range = DayRange(from: start, to: now) else { return .zero }
+    let closed = label == nil ? "SELECT gpu + storage + transfer FROM ledger_totals" : "SELECT cost FROM ledger_labels"
     let query = """
-      \(flowing), used AS (
-        SELECT l.gpu, l.storage, l.transfer, l.gpu_time
-        FROM instances AS i JOIN ledger_days AS l ON l.instance_id = i.id
-        WHERE i.label = $4 AND l.day >= $1 AND l.day < $2
+      \(flowing), used (cost) AS (
+        \(closed) WHERE day >= $1 AND day < $2 \(label == nil ? "" : "AND label = $4")
         UNION ALL
-        SELECT p.gpu, p.storage, 0, p.gpu_time FROM pieces AS p JOIN instances AS i ON i.id = p.instance_id
-        WHERE i.label = $4)
-      SELECT NULL, 0, COALESCE(SUM(gpu), 0), COALESCE(SUM(storage), 0), COALESCE(SUM(transfer), 0),
-        COALESCE(SUM(gpu_time), 0) FROM used
+        SELECT p.gpu + p.storage FROM pieces AS p
+        \(label == nil ? "" : "JOIN instances AS i ON i.id = p.instance_id WHERE i.label = $4"))
+      SELECT COALESCE(SUM(cost), 0) FROM used
       """
-    return try connection.first(query, parameters(range, now) + [.text(label)], decodeItem)?.usage ?? Usage()
+    return try connection.first(query, parameters(range, now) + (label.map { [.text($0)] } ?? [])) {
+      row throws(StoreError) in Money(microdollars: row.integer(0))
+    } ?? .zero
   }
 
-  /// One instance's, of its whole life until `now`.
+  /// One instance's, of its whole life: by the sums, which its history does not slow down, and what flows until `now`. A line that
+  /// lies ahead of `now` counts as if its moment had come.
   package func usage(of id: ID<Instance>, now: Timestamp) throws(StoreError) -> Usage {
-    try billingEvents(of: id).usage(until: now).values.reduce(into: Usage()) { $0 += $1 }
+    var usage =
+      try connection.first(
+        """
+        SELECT NULL, 0, COALESCE(SUM(gpu), 0), COALESCE(SUM(storage), 0), COALESCE(SUM(transfer), 0),
+          COALESCE(SUM(gpu_time), 0) FROM ledger_days WHERE instance_id = $1
+        """, [.text(id.rawValue)], decodeItem)?.usage ?? Usage()
+    let open = try connection.first(
+      "SELECT at, gpu_per_hour, storage_per_hour FROM ledger_open WHERE instance_id = $1", [.text(id.rawValue)]
+    ) { row throws(StoreError) in
+      var row = RowReader(row)
+      return BillingEvent(
+        instanceID: id, jobID: nil, kind: .rateChanged, at: row.moment(), gpuPerHour: row.money(),
+        storagePerHour: row.money())
+    }
+    for day in open?.accrual(until: now) ?? [] { usage += day.usage }
+    return usage
   }
 
   /// The ledger over some days, added up. What flows still counts up to `now`.

@@ -111,7 +111,7 @@ import Testing
     (#"{"labels":{"x":{}}}"#, "/labels/x"), (#"{"labels":{"x":5}}"#, "/labels/x"),
     (#"{"weekly_usd":5}"#, "/weekly_usd"),
     (#"{"labels":{"x":{"daily_usd":1,"y":1}}}"#, "/labels/x/y"), (#"{"labels":{"":{"daily_usd":1}}}"#, "/labels/"),
-    (#"{"monthly_usd":1e9}"#, "/monthly_usd"),
+    (#"{"monthly_usd":1e9}"#, "/monthly_usd"), (#"{"action":"stop"}"#, "/action"),
   ])
   func `a wrong budget is named, and then none is changed`(body: String, pointer: String) async throws {
     let world = try APIWorld()

@@ -88,11 +88,12 @@ import Testing
     }
     let labels = try store.view { try $0.summary(range, by: .label, limit: 10, now: now) }
     for label in ["train", "eval"] {
-      let usage = try store.view { try $0.usage(since: world.now.midnight, label: label, now: now) }
-      #expect(labels.items.first { $0.key == label }?.usage == usage)
+      let cost = try store.view { try $0.cost(since: world.now.midnight, label: label, now: now) }
+      #expect(labels.items.first { $0.key == label }?.usage.cost.total == cost)
     }
     #expect(byDay.total == byInstance.total && byInstance.total == labels.total)
-    #expect(try store.view { try $0.usage(since: world.now.midnight, now: now) } == byDay.total)
+    #expect(
+      try store.view { try $0.cost(since: world.now.midnight, label: nil, now: now) } == byDay.total.cost.total)
     await store.close()
   }
 

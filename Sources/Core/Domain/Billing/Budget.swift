@@ -15,6 +15,9 @@ package struct Budget: Sendable, Hashable {
     self.action = action
   }
 
+  /// The code of what a budget keeps back, or ends.
+  package static let exceeded = "budget_exceeded"
+
   package var hasBound: Bool { daily != nil || monthly != nil || burnRate != nil }
 
   package func bound(_ limit: BudgetLimit) -> Money? {
@@ -160,6 +163,18 @@ package struct BudgetBreach: Sendable, Hashable {
   }
 }
 
+extension BudgetBreach {
+  /// Of what is ended for it.
+  package func failure(label: String?) -> Failure {
+    let whose = label.map { " of \"\($0)\"" } ?? ""
+    let unit = limit == .burnRate ? " an hour" : ""
+    return Failure(
+      code: Budget.exceeded,
+      detail: "The \(limit.words)\(whose) of $\(bound.decimal)\(unit) is used up: $\(spent.decimal).", isRetryable: true
+    )
+  }
+}
+
 extension Budget {
   /// The bounds that are reached now. A burn rate may be met exactly; money that is spent is spent.
   package func breaches(_ spending: Spending) -> [BudgetBreach] {
@@ -182,12 +197,11 @@ extension Budget {
       let more = rentals.reduce(Money.zero) { $0 + $1.amount(limit, at: now) }
       let (spent, committed) = (spending.spent(limit), spending.committed(limit))
       guard spent + committed + more > bound || (limit != .burnRate && spent >= bound) else { continue }
-      let unit = limit == .burnRate ? " an hour" : ""
       return Failure(
-        code: "budget_exceeded",
+        code: Self.exceeded,
         detail: """
-          The \(limit.words)\(whose) of $\(bound.decimal)\(unit) has no room: $\(spent.decimal) is spent, \
-          $\(committed.decimal) more is bound to be, and this would add up to $\(more.decimal).
+          The \(limit.words)\(whose) of $\(bound.decimal)\(limit == .burnRate ? " an hour" : "") has no room\
+          \(rentals.isEmpty ? "" : " for up to $\(more.decimal) more"). GET /v1/billing/budget shows what is spent and committed.
           """, isRetryable: true)
     }
     return nil

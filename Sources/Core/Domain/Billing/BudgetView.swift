@@ -31,16 +31,16 @@ package struct BudgetView: Sendable {
     return spending
   }
 
-  /// Which of them a budget ends when it is to stop what runs, once the rate is what is too high: the newest first, until the
-  /// rest is within bounds. What is on its way out does not count.
-  package func toStop(label: String?, until bound: Money) -> Set<ID<Instance>> {
-    let staying = machines.filter { (label == nil || $0.instance.label == label) && !$0.isEnding }
-    var rate = staying.reduce(Money.zero) { $0 + $1.commitment(at: now).pricePerHour }
+  /// Whose jobs a budget ends when it is to stop what runs: all under it; of a rate that is too high as few as bring it within
+  /// bounds, the newest first. Machines by hand, and those left by a job that has ended, count and stay.
+  package func toStop(label: String?, for breach: BudgetBreach) -> Set<ID<Instance>> {
+    let own = machines.filter { label == nil || $0.instance.label == label }
+    let working = own.filter(\.isWorking)
+    guard breach.limit == .burnRate else { return Set(working.map(\.instance.id)) }
+    var rate = own.filter { !$0.isEnding }.reduce(Money.zero) { $0 + $1.commitment(at: now).pricePerHour }
     var stopped: Set<ID<Instance>> = []
-    for machine in staying.sorted(by: {
-      ($0.instance.createdAt, $0.instance.id.rawValue) > ($1.instance.createdAt, $1.instance.id.rawValue)
-    }) {
-      guard rate > bound else { break }
+    for machine in working.sorted(by: { $0.isNewer(than: $1) }) {
+      guard rate > breach.bound else { break }
       rate = Money(microdollars: rate.microdollars - machine.commitment(at: now).pricePerHour.microdollars)
       stopped.insert(machine.instance.id)
     }
@@ -54,6 +54,16 @@ extension BudgetView.Machine {
     if instance.desired != .running { return true }
     guard let job else { return false }
     return job.state == .collecting || job.state == .cleaningUp || job.isCancelRequested
+  }
+
+  /// It serves a job that has something to end.
+  var isWorking: Bool {
+    guard let job, job.instanceID == instance.id, !isEnding else { return false }
+    return [.provisioning, .starting, .running].contains(job.state)
+  }
+
+  func isNewer(than other: Self) -> Bool {
+    (instance.createdAt, instance.id.rawValue) > (other.instance.createdAt, other.instance.id.rawValue)
   }
 
   func commitment(at now: Timestamp) -> Commitment {

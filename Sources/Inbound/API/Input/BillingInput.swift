@@ -63,6 +63,9 @@ enum BudgetInput {
     var budgets = Budgets()
     let overall = budget(reader)
     if overall.hasBound { budgets.overall = overall }
+    if !overall.hasBound, reader.has("action") {
+      problems.add(reader.pointer(to: "action"), "needs a bound beside it, such as daily_usd")
+    }
     let rule = TextRule.line(Limits.labelCharacters)
     for member in reader.members("labels", limit: Limits.budgetLabels) ?? [] {
       let place = JSONPointer.child(reader.pointer(to: "labels"), member.name)
