@@ -48,4 +48,37 @@ import Testing
     #expect(stop.at >= goneAt - .seconds(1) && stop.at - goneAt <= .seconds(3))
     #expect(try #require(instance.destroyedAt) > stop.at, "the proof took another look, and is not billed")
   }
+
+  @Test func `an order that is found again has its GPU time from the boot that the provider tells`() async throws {
+    let world = try World()
+    world.market.change { $0.lostAnswers = [.unknownOutcome(detail: "cut")] }
+    let id = try await world.submit()
+    _ = await world.turn { !world.market.snapshot.instances.isEmpty }
+    let market = try #require(world.market.snapshot.instances.keys.first)
+    let rentedAt = world.now
+    world.market.change { $0.hidden = [market] }
+    world.market.boot(market)
+    _ = await world.turn(rounds: 60) { false }
+    world.market.set(market) {
+      $0.startedAt = rentedAt
+      $0.uptime = .seconds(50)
+    }
+    let foundAt = world.now
+    world.market.change { $0.hidden = [] }
+    _ = try await world.turn { try world.instances(of: id).first?.state == .running }
+    let began = try #require(try lines(world, id).first { $0.gpuPerHour > .zero })
+    #expect(began.at - (foundAt - .seconds(50)) <= .seconds(5), "as old as the answer that told it, and no older")
+    #expect(began.unseenSince == nil)
+  }
+
+  @Test func `a machine that is gone by itself costs no GPU from the first list that lacked it`() async throws {
+    let world = try World()
+    let (id, market) = try await world.runningJob { $0.recovers = false }
+    world.market.change { $0.instances[market] = nil }
+    let goneAt = world.now
+    _ = try await world.turn { try world.job(id).state.isFinal }
+    let off = try #require(try lines(world, id).last { $0.kind == .rateChanged })
+    #expect(off.gpuPerHour == .zero)
+    #expect(off.at - goneAt <= .seconds(2), "the proof takes a minute more, and is not billed")
+  }
 }

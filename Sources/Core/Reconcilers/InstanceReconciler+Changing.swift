@@ -148,15 +148,19 @@ extension Instance {
     case .goneProven: return entry(.stop, at: before.absentSince ?? now, unseenSince: before.lastSeenAt)
     default:
       guard marketID != nil, !state.isFinal, billedRates != before.billedRates else { return nil }
+      let lookedAt = before.lastSeenAt ?? before.unseenBefore
       // The provider tells when a container began, and not when it ended.
-      if gpu > .zero, before.billedRates.gpu == .zero, let bootedAt, bootedAt < now,
-        bootedAt > before.lastSeenAt ?? before.acceptedAt ?? now
-      {
+      if gpu > .zero, before.billedRates.gpu == .zero, let bootedAt, bootedAt < now, bootedAt > lookedAt ?? now {
         return entry(.rateChanged, at: bootedAt)
       }
-      return entry(.rateChanged, at: now, unseenSince: before.lastSeenAt ?? before.acceptedAt)
+      // The whole contract is gone: no GPU ran after the first list that lacked it, however long the proof took.
+      let goneAt = event == .vanished && marketStatus == nil && gpu < before.billedRates.gpu ? before.absentSince : nil
+      return entry(.rateChanged, at: goneAt ?? now, unseenSince: lookedAt)
     }
   }
+
+  /// Since when one that was never seen may have done anything: an order that is found again may have run for long by then.
+  private var unseenBefore: Timestamp? { [contractStartedAt, acceptedAt].compactMap { $0 }.min() }
 
   /// Not before the order left, nor after `now`: what is told of it is not our own clock's.
   private func contractStart(before now: Timestamp) -> Timestamp {
