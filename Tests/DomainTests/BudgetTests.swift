@@ -105,6 +105,30 @@ import Testing
     #expect(BudgetView(machines: machines + mixed, now: now).toStop(label: nil, for: day).count == 4)
   }
 
+  @Test(arguments: [
+    (InstanceState.requested, nil, false), (.creating, nil, true), (.loading, "loading", true),
+    (.destroying, "loading", true), (.destroying, "offline", true), (.destroying, "running", true),
+    (.destroying, "exited", false), (.stopped, "stopped", false),
+  ])
+  func `counts what is to go for as long as its GPUs may come up`(
+    state: InstanceState, status: String?, mayComeUp: Bool
+  ) {
+    let id = ID<Instance>(at: now)
+    let tag = InstanceTag(owner: Owner("tests")!, instanceID: id)
+    let order = RentalOrder(offerID: 1, label: tag.label("x"), image: nil, diskGigabytes: 1)
+    var instance = Instance(id: id, order: order, label: "x", tag: tag, gpuCount: 1, createdAt: now)
+    instance.restore(state: state)
+    instance.desired = .destroyed
+    instance.marketStatus = status
+    instance.pricePerHour = .dollars(2)
+    instance.storagePerHour = .dollars(0.1)
+    let view = BudgetView(machines: [.init(instance: instance, job: nil)], now: now)
+    let spending = view.spending(label: nil, today: .zero, month: .zero, burnRate: .zero)
+    let storage: Money = state == .requested ? .zero : .dollars(0.1)
+    #expect(spending.committedRate == (mayComeUp ? .dollars(2) : storage))
+    #expect(spending.committedToday == .zero, "how long nobody knows, and not for long")
+  }
+
   @Test func `is told of once in its day, month or passing of a rate`() {
     let breach = BudgetBreach(limit: .daily, bound: .dollars(1), spent: .dollars(2))
     let note = NotedBreach(breach, label: nil, at: now)

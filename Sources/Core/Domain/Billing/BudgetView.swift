@@ -68,11 +68,27 @@ extension BudgetView.Machine {
 
   func commitment(at now: Timestamp) -> Commitment {
     let billed = instance.billedRates.gpu + instance.billedRates.storage
-    guard instance.desired != .destroyed else { return Commitment(pricePerHour: billed, duration: .zero) }
+    let full = max(billed, instance.pricePerHour ?? billed)
+    guard instance.desired != .destroyed else {
+      return Commitment(pricePerHour: instance.mayComeUp ? full : billed, duration: .zero)
+    }
     // What stays stopped goes on with its disk.
-    let mayRun = instance.desired == .running && (instance.state != .stopped || instance.mayRevive)
-    let price = mayRun ? max(billed, instance.pricePerHour ?? billed) : billed
+    let mayRun =
+      instance.desired == .running ? instance.state != .stopped || instance.mayRevive : instance.mayComeUp
+    let price = mayRun ? full : billed
     guard let job, !job.state.isFinal else { return Commitment(pricePerHour: price, duration: Commitment.openEnded) }
     return Commitment(for: job, pricePerHour: price, at: now)
+  }
+}
+
+extension Instance {
+  /// Whether its GPUs may cost money yet, though it is not to run any more: an order on its way is not called back, what loads
+  /// comes up before it is gone, and a host that is silent comes back.
+  fileprivate var mayComeUp: Bool {
+    switch state {
+    case .requested, .destroyed, .failed: false
+    case .creating, .loading: true
+    case .running, .stopping, .stopped, .lost, .destroying: marketStatus != "exited" && marketStatus != "stopped"
+    }
   }
 }
