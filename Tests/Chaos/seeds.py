@@ -49,11 +49,15 @@ def main(program, seed, count):
         print(f"  seed {one} does not repeat itself")
     seconds = time.monotonic() - started
     strict = totals.get("open_deaths", 0) >= count and totals.get("faults", 0) >= count
+    strict = strict and totals.get("audited", 0) >= count and totals.get("budgeted", 0) >= count // 10
     if not strict:
-        print("seeds: too few of the deaths and faults hit anything; this run does not count")
+        print("seeds: too few of the deaths, faults, ledgers and budgets hit anything; this run does not count")
     print(
         f"seeds: {totals.get('seeds', 0)} from {seed}, {totals.get('jobs', 0)} jobs, {totals.get('deaths', 0)} deaths, "
         f"{totals.get('open_deaths', 0)} of them with something under way, {totals.get('faults', 0)} faults, "
-        f"{totals.get('simulated_s', 0) / 3600:.0f} h simulated; {len(spread) - len(unlike)} of {len(spread)} seeds repeated "
+        f"{totals.get('simulated_s', 0) / 3600:.0f} h simulated; {totals.get('audited', 0)} ledgers of "
+        f"${totals.get('ledger_microdollars', 0) / 1e6:.3f} beside meters of ${totals.get('meter_microdollars', 0) / 1e6:.3f}, "
+        f"{totals.get('long_runs', 0)} of an hour or more; {totals.get('budgeted', 0)} seeds under budgets, "
+        f"{totals.get('given_up', 0)} jobs without room; {len(spread) - len(unlike)} of {len(spread)} seeds repeated "
         f"byte for byte, {len(violations)} violations, {seconds:.0f} s", flush=True)
     return not violations and not unlike and strict and totals.get("seeds") == count

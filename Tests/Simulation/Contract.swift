@@ -21,6 +21,8 @@ struct Contract {
   let job: ID<Job>?
   let offer: Offer
   let isBid: Bool
+  /// GPU and disk while it runs: what was bid, or what the offer said.
+  let pricePerHour: Money
   let createdAt: Duration
   /// The last boot.
   var bootsAt: Duration
@@ -31,10 +33,14 @@ struct Contract {
   var listedUntil: Duration?
   /// Lists leave it out until then.
   var hiddenUntil = Duration.zero
+  /// What its container did before its last start.
+  private(set) var earlierRuns: [Range<Duration>] = []
+  /// Answers of the provider that told of it, and what vastd has of them.
+  var looks = Looks()
   let machine = Machine()
 
   static let storagePerHour = Money(microdollars: 10_000)
-  var gpuPerHour: Money { Money(microdollars: offer.pricePerHour.microdollars - Self.storagePerHour.microdollars) }
+  var gpuPerHour: Money { Money(microdollars: pricePerHour.microdollars - Self.storagePerHour.microdollars) }
 
   var isAlive: Bool { destroyedAt == nil }
 
@@ -54,27 +60,21 @@ struct Contract {
     return bootsAt + after
   }
 
+  /// What has ended boots once more.
+  mutating func start(bootsAt boot: Duration, fate: Fate) {
+    if let end { earlierRuns.append(bootsAt..<end) }
+    bootsAt = boot
+    self.fate = fate
+  }
+
   /// What it costs in a span, which is that day or what there was of it yet; nil when it was not there.
   func charge(for day: Timestamp, _ span: Range<Duration>) -> MarketCharge? {
     guard destroyedAt.map({ $0 > span.lowerBound }) ?? true, createdAt < span.upperBound else { return nil }
-    func cost(_ perHour: Money, from start: Duration, to end: Duration?) -> Money {
-      let last = [span.upperBound, destroyedAt, end].compactMap { $0 }.min() ?? span.upperBound
-      let exact = perHour.perHour(for: last - max(start, span.lowerBound)).microdollars
-      return Money(microdollars: (exact + 500) / 1000 * 1000)
-    }
-    let storage = cost(Self.storagePerHour, from: createdAt, to: nil)
-    var gpu = Money.zero
-    switch fate {
-    case .neverBoots, .bootFails: break
-    case .well, .deaf: gpu = cost(gpuPerHour, from: bootsAt, to: nil)
-    case .ends: gpu = cost(gpuPerHour, from: bootsAt, to: end)
-    case .silent(let after, let lasting):
-      gpu = cost(gpuPerHour, from: bootsAt, to: bootsAt + after)
-      gpu += cost(gpuPerHour, from: bootsAt + after + lasting, to: nil)
-    }
-    var charge = MarketCharge(instanceID: id, label: label, dayStart: day, amount: gpu + storage)
-    charge.gpu = gpu
-    charge.disk = storage
+    func rounded(_ microdollars: Double) -> Money { Money(microdollars: Int64((microdollars / 1000).rounded()) * 1000) }
+    let (gpu, storage) = cost(in: span)
+    var charge = MarketCharge(instanceID: id, label: label, dayStart: day, amount: rounded(gpu) + rounded(storage))
+    charge.gpu = rounded(gpu)
+    charge.disk = rounded(storage)
     return charge
   }
 
@@ -88,7 +88,8 @@ struct Contract {
     shown.gpuName = offer.gpuName
     shown.gpuCount = 1
     shown.isBid = isBid
-    shown.runningPricePerHour = offer.pricePerHour
+    shown.startedAt = OneThread.epoch + createdAt
+    shown.runningPricePerHour = pricePerHour
     shown.gpuPricePerHour = gpuPerHour
     shown.storagePricePerHour = Self.storagePerHour
     shown.actualStatus = now < bootsAt ? "loading" : "running"
@@ -108,6 +109,7 @@ struct Contract {
       if now >= bootsAt + after, now < bootsAt + after + lasting { shown.actualStatus = "offline" }
     }
     if shown.actualStatus == "loading" { shown.directAddress = nil }
+    if shown.actualStatus == "running" { shown.uptime = now - bootsAt }
     return shown
   }
 }

@@ -65,8 +65,12 @@ final class Life: @unchecked Sendable {
       store: store, send: { await receiver.send($0, from: holder) }, signal: store.events, clock: clock, now: now,
       logger: logger)
     let account = AccountKeeper(marketplace: market, shell: shell, seen: { _ in }, logger: logger)
+    let noting = Noting(instances: instances, life: holder, vast: vast)
+    let budgetSignal = Signal()
+    let budgets = BudgetKeeper(store: store, jobNews: jobNews, now: now, logger: logger)
     loops = [
-      ReconcilerDriver(instances, signal: instanceSignal, period: .seconds(5), clock: clock, logger: logger),
+      ReconcilerDriver(budgets, signal: budgetSignal, period: .seconds(2), clock: clock, logger: logger),
+      ReconcilerDriver(noting, signal: instanceSignal, period: .seconds(5), clock: clock, logger: logger),
       ReconcilerDriver(jobs, signal: jobSignal, period: .seconds(5), clock: clock, logger: logger),
       ReconcilerDriver(leases, signal: instanceSignal, period: .seconds(5), clock: clock, logger: logger),
       ReconcilerDriver(orphans, signal: Signal(), period: .seconds(15), clock: clock, logger: logger),
@@ -79,7 +83,7 @@ final class Life: @unchecked Sendable {
       store: store, offers: market, peekOffers: { _ in nil }, current: market, settings: settings, data: data,
       connections: FleetConnections(
         wakeJobs: { jobSignal.raise() }, wakeInstances: { instanceSignal.raise() }, jobNews: jobNews, logNews: logNews,
-        provider: { ProviderStatus() }, poller: { poller.status }),
+        provider: { ProviderStatus() }, poller: { poller.status }, wakeBudgets: { budgetSignal.raise() }),
       now: now, logger: logger)
     holder.life = self
   }
@@ -122,6 +126,25 @@ final class Life: @unchecked Sendable {
     while thread.step() {}
   }
 
+  /// Tells the provider's books what the rows have of its answers.
+  func noteLooks(in vast: Vast) {
+    do throws(StoreError) {
+      for row in try store.read({ (r) throws(StoreError) in try r.liveInstances() }) {
+        if let id = row.marketID, let moment = row.lastSeenAt { vast.noted(id, at: moment) }
+      }
+    } catch {
+      return
+    }
+  }
+
+  func job(_ id: ID<Job>) -> Job? {
+    do throws(StoreError) {
+      return try store.read { (r) throws(StoreError) in try r.job(id) }
+    } catch {
+      return nil
+    }
+  }
+
   func row(of label: String) -> Instance? {
     guard let tag = InstanceTag(inLabel: label) else { return nil }
     do throws(StoreError) {
@@ -157,7 +180,24 @@ final class Life: @unchecked Sendable {
 ///
 /// `@unchecked Sendable`: there is one thread.
 final class Holder: @unchecked Sendable {
-  weak var life: Life?
+  fileprivate(set) weak var life: Life?
   var isAlive: Bool { life?.isAlive ?? false }
   func row(of label: String) -> Instance? { life?.row(of: label) }
+}
+
+/// The loop of instances, with a look at the rows before and after it: what they took over of the provider's answers bounds
+/// how far the ledger may be from the provider's meter.
+private struct Noting: Reconciler {
+  let instances: InstanceReconciler
+  let life: Holder
+  let vast: Vast
+
+  var name: String { instances.name }
+
+  func activate() async -> Outcome {
+    life.life?.noteLooks(in: vast)
+    let outcome = await instances.activate()
+    life.life?.noteLooks(in: vast)
+    return outcome
+  }
 }

@@ -17,6 +17,8 @@ struct Simulate: ParsableCommand {
     try Self.makeHashingRepeatable()
     var deaths = 0, openDeaths = 0, faults = 0, steps = 0, jobs = 0, violations = 0
     var seconds = 0.0
+    var audited = 0, longRuns = 0, budgeted = 0, givenUp = 0
+    var ledger = 0.0, meter = 0.0
     for seed in seed..<(seed + UInt64(count)) {
       let outcome = try Run(seed: seed).play()
       if log { print(outcome.history, terminator: "") }
@@ -28,10 +30,17 @@ struct Simulate: ParsableCommand {
       jobs += outcome.jobs
       violations += outcome.violations.count
       seconds += outcome.span.inSeconds
+      audited += outcome.audited
+      longRuns += outcome.longRuns
+      budgeted += outcome.isBudgeted ? 1 : 0
+      givenUp += outcome.givenUp
+      ledger += outcome.ledger
+      meter += outcome.meter
     }
     print(
       "seeds=\(count) jobs=\(jobs) deaths=\(deaths) open_deaths=\(openDeaths) faults=\(faults) steps=\(steps)",
-      "simulated_s=\(Int(seconds)) violations=\(violations)")
+      "simulated_s=\(Int(seconds)) violations=\(violations) audited=\(audited) long_runs=\(longRuns)",
+      "ledger_microdollars=\(Int(ledger)) meter_microdollars=\(Int(meter)) budgeted=\(budgeted) given_up=\(givenUp)")
     if violations > 0 { throw ExitCode.failure }
   }
 

@@ -43,7 +43,8 @@ final class OneThread: @unchecked Sendable {
     }
   }
 
-  static let epoch = Timestamp(seconds: 1_800_000_000)
+  /// 45 s before a midnight, so that the first machines of most seeds live on two days.
+  static let epoch = Timestamp(seconds: 1_800_057_555)
   var now: Timestamp { Self.epoch + time }
 
   /// Work that would have had a thread of its own.

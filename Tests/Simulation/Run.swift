@@ -20,6 +20,15 @@ struct Run {
     var jobs: Int
     /// Simulated.
     var span: Duration
+    /// Contracts whose ledger was held against the provider's meter, and what both come to in micro-dollars.
+    var audited: Int
+    var ledger: Double
+    var meter: Double
+    /// Of them those that ran for an hour or more without a gap.
+    var longRuns: Int
+    var isBudgeted: Bool
+    /// Jobs for which a budget never had room.
+    var givenUp: Int
   }
 
   private let seed: UInt64
@@ -63,6 +72,7 @@ private final class Play {
 
   func play() throws -> Run.Outcome {
     let caller = Caller(thread: thread, vast: vast) { [unowned self] in life }
+    vast.row = { [unowned self] contract in life?.row(of: contract.label) }
     try live()
     drawDeath(soonAfterStart: false)
     var lookAt = vast.calmFrom
@@ -85,7 +95,10 @@ private final class Play {
     }
     let outcome = Run.Outcome(
       violations: vast.violations + verdict.violations, history: vast.history + verdict.record, deaths: deaths,
-      openDeaths: openDeaths, faults: vast.faults, steps: thread.steps, jobs: caller.wishes.count, span: thread.time)
+      openDeaths: openDeaths, faults: vast.faults, steps: thread.steps, jobs: caller.wishes.count, span: thread.time,
+      audited: verdict.audits.count, ledger: verdict.audits.reduce(0) { $0 + $1.ledger },
+      meter: verdict.audits.reduce(0) { $0 + $1.meter }, longRuns: verdict.audits.count { $0.isLongAndSeen },
+      isBudgeted: vast.budget != nil, givenUp: caller.givenUp)
     life?.die()
     return outcome
   }
@@ -94,12 +107,15 @@ private final class Play {
     let life = try Life(folder.path, thread: thread, vast: vast, receiver: receiver, quietly: logger)
     self.life = life
     life.begin()
+    // What arrived while nobody lived.
+    vast.checkBudget()
   }
 
   private func dieAndComeBack() throws {
     guard let life else { return }
     deaths += 1
     if try isSomethingOpen(life.store) { openDeaths += 1 }
+    for violation in try Books(of: life.store, at: thread.now).violations { vast.violate(violation) }
     vast.note("vastd dies")
     life.die()
     self.life = nil

@@ -27,6 +27,11 @@ final class Vast: @unchecked Sendable {
   private(set) var faults = 0
   /// JOB/ATTEMPT of every command that began.
   fileprivate(set) var launches: Set<String> = []
+  /// What holds for ours, once it was acknowledged.
+  private(set) var budget: Budget?
+  private(set) var budgetSince = OneThread.epoch
+  /// The row of a contract; nil when nobody lives who could be asked.
+  var row: (Contract) -> Instance? = { _ in nil }
   private var lastNumber: Int64 = 1000
 
   init(thread: OneThread, owner: Owner, isKind: Bool, calmFrom: Duration) {
@@ -38,6 +43,11 @@ final class Vast: @unchecked Sendable {
       var offer = Offer(
         id: number, machineID: number * 10, hostID: number * 100, gpuName: "RTX 4090",
         pricePerHour: Money(microdollars: 300_000 + number * 10_000))
+      offer.gpuPricePerHour = Money(
+        microdollars: offer.pricePerHour.microdollars - Contract.storagePerHour.microdollars)
+      offer.minimumBidPerHour = Money(microdollars: 150_000 + number * 10_000)
+      // For the disk that jobs ask for.
+      offer.storagePricePerGigabyteMonth = Contract.storagePerHour.dollars * 720 / 64
       offer.reliability = 0.99
       offer.gpuRAMMegabytes = 24_564
       offer.diskGigabytes = 500
@@ -54,7 +64,7 @@ final class Vast: @unchecked Sendable {
     let other = InstanceTag(owner: Owner("other")!, instanceID: ID(at: thread.now, using: &dice))
     thread.dice = dice
     for label in ["somebody's", other.label("theirs")] {
-      _ = rent(label: label, job: nil, offer: offers[7], isBid: false)
+      _ = rent(label: label, job: nil, offer: offers[7], bid: nil)
     }
   }
 
@@ -99,28 +109,47 @@ final class Vast: @unchecked Sendable {
     contracts.values.filter { $0.isAlive && isOurs($0) }.sorted { $0.id < $1.id }
   }
 
+  /// Since when there is nothing of ours; nil while there is.
+  var emptySince: Duration? {
+    guard alive.isEmpty else { return nil }
+    return contracts.values.filter { isOurs($0) }.compactMap(\.destroyedAt).max() ?? .zero
+  }
+
   func freeOffers() -> [Offer] {
     let taken = Set(contracts.values.filter(\.isAlive).map(\.offer.machineID))
     return offers.filter { !taken.contains($0.machineID) }
   }
 
-  func rent(label: String, job: ID<Job>?, offer: Offer, isBid: Bool) -> Contract {
+  func rent(label: String, job: ID<Job>?, offer: Offer, bid: Money?) -> Contract {
     lastNumber += 1
     let now = thread.time
     let boot = thread.dice.seconds(1...12)
     let contract = Contract(
-      id: MarketID(lastNumber), label: label, job: job, offer: offer, isBid: isBid, createdAt: now,
-      bootsAt: now + boot, fate: drawFate(isBid: isBid), listedFrom: now + (isBad ? thread.dice.seconds(0...6) : .zero))
+      id: MarketID(lastNumber), label: label, job: job, offer: offer, isBid: bid != nil,
+      pricePerHour: bid.map { $0 + Contract.storagePerHour } ?? offer.pricePerHour, createdAt: now, bootsAt: now + boot,
+      fate: drawFate(), listedFrom: now + (isBad ? thread.dice.seconds(0...6) : .zero))
     if let job {
       for other in alive where other.job == job { violate("double rent: \(contract.id) beside \(other.id) for \(job)") }
       for other in contracts.values where other.label == label { violate("rented twice: \(label), as \(other.id)") }
     }
     contracts[contract.id] = contract
+    if isOurs(contract) { checkBudget() }
     note("rented \(contract.id) \(label) \(contract.fate)")
     return contract
   }
 
-  private func drawFate(isBid: Bool) -> Contract.Fate {
+  /// Whether all of ours together may cost more by the hour than the budget allows. No budget knows of what no row claims, and
+  /// what was written down before it held is on its way.
+  func checkBudget() {
+    guard let budget, budget.action != .alert, let bound = budget.burnRate else { return }
+    let counted = alive.filter { row($0).map { !$0.state.isFinal } ?? false }
+    guard let newest = counted.last.flatMap(row), newest.createdAt >= budgetSince else { return }
+    let rate = counted.reduce(Money.zero) { $0 + $1.rateAhead(at: thread.time) }
+    guard rate > bound else { return }
+    violate("all of \(counted.map(\.id)) may cost $\(rate.decimal) an hour, the bound is $\(bound.decimal)")
+  }
+
+  private func drawFate() -> Contract.Fate {
     guard isBad else { return .well }
     switch Int.random(in: 0..<100, using: &thread.dice) {
     case 0..<4: return .neverBoots
@@ -137,9 +166,10 @@ final class Vast: @unchecked Sendable {
     if !isOurs(contract) { violate("a stranger was harmed: a start of \(contract.id), \(contract.label)") }
     guard let end = contract.end, contract.isAlive, thread.time >= end else { return }
     contract.machine.endAll(at: end)
-    contracts[contract.id]?.bootsAt = thread.time + thread.dice.seconds(1...12)
-    contracts[contract.id]?.fate = drawFate(isBid: contract.isBid)
+    let boot = thread.time + thread.dice.seconds(1...12)
+    contracts[contract.id]?.start(bootsAt: boot, fate: drawFate())
     note("started \(contract.id)")
+    checkBudget()
   }
 
   /// False when there was nothing to destroy.
@@ -183,6 +213,24 @@ final class Vast: @unchecked Sendable {
       .filter { $0.listedFrom <= now && $0.hiddenUntil <= now && $0.listedUntil ?? .seconds(1 << 40) > now }
       .map { $0.shown(at: now) }
   }
+
+  /// A budget was acknowledged.
+  func hold(_ budget: Budget) {
+    self.budget = budget
+    budgetSince = thread.now
+    note("budget \(budget)")
+  }
+
+  /// An answer that showed these came to somebody who lives.
+  func heard(_ shown: [MarketID], trueAt: Duration) {
+    for id in shown { contracts[id]?.looks.shown.append(.init(trueAt: trueAt, heardAt: thread.time)) }
+  }
+
+  func heardGone(_ id: MarketID, trueAt: Duration) {
+    contracts[id]?.looks.gone.append(.init(trueAt: trueAt, heardAt: thread.time))
+  }
+
+  func noted(_ id: MarketID, at moment: Timestamp) { contracts[id]?.looks.note(moment - OneThread.epoch) }
 
   /// A machine whose lease has run out destroys itself, with the key of its own.
   func watchLease(of id: MarketID) {

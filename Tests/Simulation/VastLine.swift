@@ -83,22 +83,30 @@ struct VastLine: Marketplace {
       guard let offer = vast.freeOffers().first(where: { $0.id == order.offerID }), !vast.goesWrong(30) else {
         return .failure(.offerTaken(offerID: order.offerID))
       }
-      let contract = vast.rent(label: order.label, job: job, offer: offer, isBid: order.bidPerHour != nil)
+      let contract = vast.rent(label: order.label, job: job, offer: offer, bid: order.bidPerHour)
       if vast.goesWrong(20) { return .failure(.createdUnusable(id: contract.id, reason: "simulated")) }
       return .success(contract.id)
     }
   }
 
   func listInstances() async throws(MarketplaceError) -> [MarketInstance] {
-    try await exchange(.listInstances) {
-      if vast.isUnder(.emptyLists) || vast.isUnder(.emptyAccount) { return .success([]) }
+    let (shown, trueAt) = try await exchange(.listInstances) {
+      () -> Result<([MarketInstance], Duration), MarketplaceError> in
+      if vast.isUnder(.emptyLists) || vast.isUnder(.emptyAccount) { return .success(([], vast.thread.time)) }
       if vast.isUnder(.halfLists) { return .failure(.malformedAnswer(detail: "simulated half list")) }
-      return .success(vast.list())
+      return .success((vast.list(), vast.thread.time))
     }
+    vast.heard(shown.map(\.id), trueAt: trueAt)
+    return shown
   }
 
   func readInstance(_ id: MarketID) async throws(MarketplaceError) -> MarketInstance? {
-    try await exchange(.readInstance) { .success(vast.isUnder(.emptyAccount) ? nil : vast.shown(id)) }
+    let (shown, isTrue, trueAt) = try await exchange(.readInstance) {
+      let isTrue = !vast.isUnder(.emptyAccount)
+      return .success((isTrue ? vast.shown(id) : nil, isTrue, vast.thread.time))
+    }
+    if shown != nil { vast.heard([id], trueAt: trueAt) } else if isTrue { vast.heardGone(id, trueAt: trueAt) }
+    return shown
   }
 
   func start(_ id: MarketID) async throws(MarketplaceError) {

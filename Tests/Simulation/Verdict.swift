@@ -9,7 +9,9 @@ struct Verdict {
   private let jobs: [Job]
   private let instances: [Instance]
   private let events: [RecordedEvent]
-  private var ledgers: [ID<Instance>: [BillingEvent]] = [:]
+  private let ledgers: [ID<Instance>: [BillingEvent]]
+  /// Of each contract that a row knows.
+  private(set) var audits: [Audit] = []
   private(set) var violations: [String] = []
 
   /// - Parameter log: what vastd has kept of a job's output.
@@ -24,12 +26,14 @@ struct Verdict {
         try r.instances(InstanceFilter(), PageRequest(limit: 1000)).items, try r.events(after: 0, limit: 100_000)
       )
     }
-    for instance in instances {
-      ledgers[instance.id] = try store.read { (r) throws(StoreError) in try r.billingEvents(of: instance.id) }
-    }
+    let books = try Books(of: store, at: vast.thread.now)
+    ledgers = books.lines
+    violations = books.violations
     leaks()
     rentals()
     accounts()
+    meters()
+    dailyBudget()
     moves()
     deliveries()
     successors()
@@ -81,6 +85,31 @@ struct Verdict {
       let lines = instances.filter { $0.jobID == job.id }.compactMap { ledgers[$0.id] }
       let cost = lines.reduce(Money.zero) { $0 + $1.cost(until: Timestamp(microseconds: .max)) }
       if cost != job.cost { violate("\(job.id) says that it cost \(job.cost), its ledger \(cost)") }
+    }
+  }
+
+  private mutating func meters() {
+    for row in instances {
+      guard let id = row.marketID, let contract = vast.contracts[id], let lines = ledgers[row.id] else { continue }
+      let audit = Audit(of: lines, row: row, contract: contract, now: vast.thread.time)
+      audits.append(audit)
+      if let complaint = audit.complaint { violate("ledger of \(row.id) (\(id)) \(complaint)") }
+    }
+  }
+
+  /// What was rented on a day under its budget cost no more on that day. What runs on after midnight had room the day before.
+  private mutating func dailyBudget() {
+    guard let budget = vast.budget, let bound = budget.daily else { return }
+    let end = vast.thread.time
+    var day = OneThread.epoch.midnight
+    while day < vast.thread.now {
+      let span = max(.zero, day - OneThread.epoch)..<max(.zero, min(end, day.nextMidnight - OneThread.epoch))
+      let cost = instances.filter { $0.createdAt >= max(day, vast.budgetSince) && $0.createdAt < day.nextMidnight }
+        .compactMap { $0.marketID.flatMap { vast.contracts[$0] } }.reduce(0) { $0 + $1.totalCost(in: span) }
+      if cost > Double(bound.microdollars) {
+        violate("what was rented on \(day.date) cost \(Int(cost)) micro-dollars, its budget is $\(bound.decimal)")
+      }
+      day = day.nextMidnight
     }
   }
 
