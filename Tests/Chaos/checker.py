@@ -1,6 +1,8 @@
 """What must never be true, looked for afterwards in three places that do not know of each other: the simulator's truth, the
 rows of the store, and what the API says. Each check returns sentences; none is good."""
+import collections
 import json
+import math
 import os
 import re
 import subprocess
@@ -45,6 +47,8 @@ def check(rig, jobs):
         *strangers(rig, contracts),
         *harmed(rig, contracts, instances),
         *ledger(rig, instances, contracts),
+        *sums(rig),
+        *meters(rig, instances, contracts),
         *events(rig, rows),
         *successors(rig),
         *acknowledged(rig, jobs, rows),
@@ -157,6 +161,96 @@ def ledger(rig, instances, contracts):
             yield f"no ledger: {tag} cost ${contract['cost']} and has no row"
         elif contract["destroyed_at"] and is_before(rig, rows[-1]["at"], contract["destroyed_at"]):
             yield f"ledger of {tag} ends before the provider stopped billing"
+
+
+HOUR = 3_600_000_000
+DAY = 24 * HOUR
+
+
+def accrued(per_hour, span):
+    """Micro-dollars for so many microseconds: whole hours apart from the rest, which is rounded, as the ledger has it."""
+    return per_hour * (span // HOUR) + math.floor(per_hour * (span % HOUR) / HOUR + 0.5)
+
+
+def by_day(rows):
+    """What one instance's lines come to, by day: GPU, disk, traffic, and the GPUs' time."""
+    days = collections.defaultdict(lambda: [0, 0, 0, 0])
+    rates = [row for row in rows if row["is_rate"]]
+    for row, after in zip(rates, rates[1:]):
+        start = row["at"]
+        while start < after["at"] and (row["gpu_per_hour"] or row["storage_per_hour"]):
+            day = start - start % DAY
+            end = min(day + DAY, after["at"])
+            used = days[day]
+            used[0] += accrued(row["gpu_per_hour"], end - start)
+            used[1] += accrued(row["storage_per_hour"], end - start)
+            used[3] += end - start if row["gpu_per_hour"] else 0
+            start = end
+    for row in rows:
+        if not row["is_rate"]:
+            used = days[row["at"] - row["at"] % DAY]
+            for place, name in enumerate(("gpu_amount", "storage_amount", "transfer_amount")):
+                used[place] += row[name]
+    return dict(days)
+
+
+def lines_of(rig):
+    lines = collections.defaultdict(list)
+    for row in rig.vastd.rows("SELECT * FROM ledger ORDER BY instance_id, at, key"):
+        lines[row["instance_id"]].append(row)
+    return lines
+
+
+def sums(rig):
+    """What is written down by day is what the lines come to, to the last micro-dollar, and the whole is the sum of its parts. No
+    two rates begin at one moment, and at rest nothing flows."""
+    lines = lines_of(rig)
+    written = collections.defaultdict(dict)
+    for row in rig.vastd.rows("SELECT * FROM ledger_days"):
+        written[row["instance_id"]][row["day"]] = [row["gpu"], row["storage"], row["transfer"], row["gpu_time"]]
+    for identifier in set(lines) | set(written):
+        expected = by_day(lines[identifier])
+        found = {day: used for day, used in written[identifier].items() if any(used) or day in expected}
+        if found != expected:
+            yield f"the sums of {identifier} are {found}, its lines come to {expected}"
+        moments = [row["at"] for row in lines[identifier] if row["is_rate"]]
+        if len(set(moments)) != len(moments):
+            yield f"ledger of {identifier} has two rates at one moment: {moments}"
+    whole = collections.defaultdict(lambda: [0, 0, 0, 0, 0])
+    for days in written.values():
+        for day, used in days.items():
+            whole[day] = [total + part for total, part in zip(whole[day], [1, *used])]
+    totals = {row["day"]: [row["instances"], row["gpu"], row["storage"], row["transfer"], row["gpu_time"]]
+              for row in rig.vastd.rows("SELECT * FROM ledger_totals")}
+    if totals != dict(whole):
+        yield f"the sums of all are {totals}, those of the instances {dict(whole)}"
+    for row in rig.vastd.rows("SELECT instance_id FROM ledger_open"):
+        yield f"money still flows for {row['instance_id']}"
+
+
+def meters(rig, instances, contracts):
+    """The ledger agrees with what the simulator charged as far as anybody could see: for each change of a status, for the making and
+    for the end `lateness_s` at the full price, and what the lines themselves say nobody saw. Time is billed as it passes."""
+    if not rig.has_true_times:
+        return
+    lines = lines_of(rig)
+    for contract in contracts:
+        row = instances.get(tag_of(contract))
+        if row is None or row["market_id"] != contract["id"] or not contract["destroyed_at"]:
+            continue
+        own = lines[row["id"]]
+        told = sum(sum(used[:3]) for used in by_day(own).values()) / 1e6
+        price = max([line["gpu_per_hour"] + line["storage_per_hour"] for line in own], default=0) / 1e6
+        price = max(price, (row["price_per_hour"] or 0) / 1e6)
+        unseen = sum((line["at"] - line["unseen_since"]) / 1e6 for line in own if line["unseen_since"])
+        allowed = price / 3600 * (rig.lateness_s * (len(contract["states"]) + 1) + unseen) + 1e-5
+        rig.audited += 1
+        rig.ledger += told
+        rig.meter += contract["cost"]
+        rig.worst = max(rig.worst, abs(told - contract["cost"]) / allowed)
+        if abs(told - contract["cost"]) > allowed:
+            yield (f"ledger of {row['id']} says ${told:.6f}, the simulator charged ${contract['cost']:.6f}, "
+                   f"allowed ${allowed:.6f}")
 
 
 def events(rig, jobs):

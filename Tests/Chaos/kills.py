@@ -219,6 +219,7 @@ def main(build, seed, kills, workers=1, kills_per_round=30, jobs_per_round=24):
     print(f"kills: seed {seed}, {kills} kills", flush=True)
     started = time.monotonic()
     done = open_kills = recovery = neighbours = faults = jobs = losses = restored = calls = failures = 0
+    audited, ledger, meter, worst = 0, 0.0, 0.0, 0.0
     violations = []
     sizes = [min(kills_per_round, kills - first) for first in range(0, kills, kills_per_round)]
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
@@ -237,14 +238,20 @@ def main(build, seed, kills, workers=1, kills_per_round=30, jobs_per_round=24):
             calls += this.receiver.calls
             failures += this.receiver.failures
             jobs += len(this.jobs) + len(this.neighbours_jobs)
+            for side in this.rig.sides:
+                audited += side.audited
+                ledger += side.ledger
+                meter += side.meter
+                worst = max(worst, side.worst)
             print(
                 f"  {done} kills, {open_kills} of them with something under way, {recovery} during recovery; {neighbours} of the "
                 f"neighbour beside; {faults} faults, {losses} machines lost, {restored} checkpoints restored, "
-                f"{jobs} jobs; {calls} webhook calls, {failures} failed; {len(violations)} violations, "
+                f"{jobs} jobs; {calls} webhook calls, {failures} failed; {audited} ledgers of ${ledger:.4f} beside "
+                f"${meter:.4f} charged, at the most {worst:.0%} of what is allowed apart; {len(violations)} violations, "
                 f"{time.monotonic() - started:.0f} s", flush=True)
     # A run that killed nothing that mattered proves nothing.
     strict = open_kills >= done // 2 and recovery >= done // 10 and faults >= done // 4
-    strict = strict and neighbours >= done // (2 * NEIGHBOUR_EVERY)
+    strict = strict and neighbours >= done // (2 * NEIGHBOUR_EVERY) and audited > 0
     if not strict:
         print("kills: too few of the faults hit anything; this run does not count")
     print(f"kills: {done} kills, {len(violations)} violations, {time.monotonic() - started:.0f} s", flush=True)

@@ -188,6 +188,12 @@ class Rig:
     others = frozenset()
     # Whether vastd and the simulator have the same time of day.
     has_true_times = True
+    # Ledgers that the checker held against what the simulator charged, what both come to in dollars, and how much of what is
+    # allowed they were apart at the most.
+    audited, ledger, meter, worst = 0, 0.0, 0.0, 0.0
+    # From a change at the provider until it is written down, at the most. Lists come every second or two, but many may fail in a
+    # row, and somebody has to live to read them.
+    lateness_s = 15
 
     def __init__(self, build, *options, **settings):
         self.folder = tempfile.mkdtemp(prefix="vastd-chaos-")
@@ -227,6 +233,8 @@ class Side:
     """One of them as the checker looks at it: the account as it is, and what in it is the other's."""
 
     has_true_times = True
+    audited, ledger, meter, worst = 0, 0.0, 0.0, 0.0
+    lateness_s = Rig.lateness_s
 
     def __init__(self, rig, vastd, other):
         self.simulator, self.stranger, self.runs = rig.simulator, rig.stranger, rig.runs
