@@ -90,6 +90,7 @@ final class Caller: @unchecked Sendable {
   }
 
   /// Nothing is there any more that could make room, and still there is none: whoever waits for it would wait for ever.
+  /// A job leaves machines alone that failed it, so that only a bound that fits every offer has room for certain.
   private func giveUpWaiting() {
     thread.after(.seconds(20)) { self.giveUpWaiting() }
     guard let life = life(), life.isAlive, let budget = vast.budget else { return }
@@ -104,7 +105,7 @@ final class Caller: @unchecked Sendable {
       let since = max(waiting[id] ?? thread.time, quietSince)
       guard thread.time - since >= .seconds(100) else { continue }
       if let bound = budget.burnRate, !job.specification.resources.isInterruptible,
-        vast.freeOffers().contains(where: { $0.pricePerHour <= bound })
+        vast.freeOffers().allSatisfy({ $0.pricePerHour <= bound })
       {
         vast.violate("\(id) waits for a budget that has room: \(String(describing: job.failure))")
       }
