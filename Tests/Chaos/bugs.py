@@ -129,6 +129,8 @@ BUGS = [
         seeds=600, catches="the sums of"),
     Bug("a budget is asked before the transaction and not in it", CORE + "Reconcilers/JobDrive+Placing.swift",
         "    let room = try budgetRoom(label: job.label, now: now)\n", "    let room = BudgetRoom(now: now)\n",
+        more=[(CORE + "Reconcilers/InstanceReconciler+Ordering.swift",
+               "        try tx.budgetRoom(label: row.label, now: now).refusal(of: []) != nil\n", "        false\n")],
         seeds=600, catches="the bound is"),
     Bug("NORMAL sync", "Sources/State/SQLiteDriver/SQLiteDriver.swift",
         "PRAGMA synchronous = FULL;", "PRAGMA synchronous = NORMAL;",

@@ -52,10 +52,12 @@ final class Life: @unchecked Sendable {
       store: store, marketplace: market, shell: shell, observation: { poller.observation },
       settings: Self.instanceSettings, signals: InstanceSignals(instances: instanceSignal, jobs: jobNews), now: now,
       logger: logger)
+    let budgets = BudgetKeeper(store: store, jobNews: jobNews, now: now, logger: logger)
     let jobs = JobRunner(
       context: JobContext(
         store: store, marketplace: market, shell: shell, data: data, settings: Self.jobSettings, jobNews: jobNews,
-        logNews: logNews, instances: instanceSignal, clock: clock, now: now, logger: logger))
+        logNews: logNews, instances: instanceSignal, budgetStop: { budgets.stop(of: $0) }, clock: clock, now: now,
+        logger: logger))
     let leases = LeaseKeeper(
       store: store, shell: shell, providerURL: "https://vast.example", clock: clock, logger: logger)
     let orphans = OrphanSweeper(
@@ -67,7 +69,6 @@ final class Life: @unchecked Sendable {
     let account = AccountKeeper(marketplace: market, shell: shell, seen: { _ in }, logger: logger)
     let noting = Noting(instances: instances, life: holder, vast: vast)
     let budgetSignal = Signal()
-    let budgets = BudgetKeeper(store: store, jobNews: jobNews, now: now, logger: logger)
     loops = [
       ReconcilerDriver(budgets, signal: budgetSignal, period: .seconds(2), clock: clock, logger: logger),
       ReconcilerDriver(noting, signal: instanceSignal, period: .seconds(5), clock: clock, logger: logger),
