@@ -96,6 +96,13 @@ import Testing
     #expect(step(row, seen(99, intended: "stopped"), after: 200) == .record(seen(99, intended: "stopped"), nil, nil))
   }
 
+  @Test func `a row that tells no intention does not say that a stop was heard while the container is up`() throws {
+    let row = try stopping()
+    let mute = seen(intended: nil)
+    #expect(step(row, mute, after: 109) == .record(mute, nil, nil))
+    #expect(step(row, mute, after: 110) == .stop)
+  }
+
   @Test(arguments: ["exited", "stopped"])
   func `it has stopped when the container is down and meant to be, and that is no failure`(status: String) throws {
     let row = try stopping()

@@ -12,10 +12,11 @@ extension Planner {
     }
   }
 
-  /// A stop was asked for. `exited` alone does not say that it was heard: a container that ended by itself may come again.
+  /// A stop was asked for. `exited` alone does not say that it was heard: a container that ended by itself may come again. Nor
+  /// does a row without an intention while the container is up.
   func stopping(_ seen: MarketInstance) -> InstancePlan.Step {
-    let isHeard = seen.intendedStatus != "running"
     let isDown = seen.actualStatus == "exited" || seen.actualStatus == "stopped"
+    let isHeard = seen.intendedStatus == "stopped" || (isDown && seen.intendedStatus != "running")
     if isHeard { return .record(seen, isDown ? .stopSeen : nil, nil) }
     let isDue = instance.idleStop?.askedAt.map { now - $0 >= settings.stopRetry } ?? true
     return isDue ? .stop : .record(seen, nil, nil)
