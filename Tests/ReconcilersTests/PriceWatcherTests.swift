@@ -108,6 +108,19 @@ import Testing
     #expect(world.market.count(.answerPriceIncrease) == 0)
   }
 
+  @Test func `records what is announced for a machine that was stopped for its idle GPUs`() async throws {
+    let instance = try await running()
+    try await change(instance) { row in
+      row.wantStopped(for: Idleness(span: .seconds(600), cost: .zero))
+      row.restore(state: .stopped)
+    }
+    _ = try raise(31, of: instance.marketID)
+    #expect(await watcher().activate().changed == 1)
+    #expect(try rows().map(\.instanceID) == [instance.id])
+    #expect(try events().map(\.type) == ["billing.price_increase"])
+    #expect(await watcher().activate().changed == 0)
+  }
+
   private func change(_ instance: Instance, _ edit: @escaping @Sendable (inout Instance) -> Void) async throws {
     let isWritten = try await world.store.write { (tx) throws(StoreError) in
       guard var instance = try tx.instance(instance.id) else { return false }

@@ -105,8 +105,9 @@ package struct PriceWatcher: Reconciler {
 }
 
 extension Instance {
-  /// Rented on demand, and wanted: a bid is its own price.
-  fileprivate var canBeRaised: Bool { marketID != nil && order.bidPerHour == nil && desired == .running }
+  /// Rented on demand, and not to go: a bid is its own price. One that was stopped for its idle GPUs pays for its disk, and may be
+  /// started again.
+  fileprivate var canBeRaised: Bool { marketID != nil && order.bidPerHour == nil && desired != .destroyed }
 }
 
 extension FleetEvent {
