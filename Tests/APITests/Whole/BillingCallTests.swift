@@ -4,6 +4,8 @@ import Store
 import TestSupport
 import Testing
 
+@testable import API
+
 @Suite struct `Calls about money` {
   private func spend(_ world: APIWorld) async throws -> ID<Instance> {
     let made = try await world.call("POST", "/v1/instances", #"{"offer_id":1,"image":"a","label":"=train,1"}"#).json
@@ -20,6 +22,19 @@ import Testing
     }
     world.advance(by: .seconds(3 * 3600))
     return id
+  }
+
+  @Test(arguments: [
+    Operation.listBillingEvents, .getBillingSummary, .getBudget, .updateBudget, .getReconciliation,
+  ])
+  func `what adds up the ledger leaves the server's own thread to others`(operation: Operation) async throws {
+    let world = try APIWorld()
+    let route = try #require(world.api.routes.first { $0.operation == operation })
+    guard case .later = route.action else {
+      Issue.record("\(operation) is answered on the server's thread")
+      return await world.close()
+    }
+    await world.close()
   }
 
   @Test func `the ledger shows each line with what it came to, by page, as JSON or CSV`() async throws {

@@ -2,8 +2,9 @@ import Domain
 import FleetService
 import HTTPServer
 
+/// What adds up the ledger reads a row for each instance and day, so not on the server's own thread.
 extension Handlers {
-  func listBillingEvents(_ call: Call) throws(APIError) -> Response {
+  func listBillingEvents(_ call: Call) async throws(APIError) -> Response {
     let list = try ListInput<LedgerFilter>(call.head, cursors)
     let page = try asking { () throws(FleetError) in try fleet.ledger(list.filter, list.page) }
     let next = page.next.map { cursors.encode($0, scope: list.scope) }
@@ -14,7 +15,7 @@ extension Handlers {
     return call.csv(BillingCSV.render(page.items), extra: next.map { [("X-Next-Cursor", $0)] } ?? [])
   }
 
-  func getBillingSummary(_ call: Call) throws(APIError) -> Response {
+  func getBillingSummary(_ call: Call) async throws(APIError) -> Response {
     let input = try SummaryInput(call.head, now: fleet.moment())
     let report = try asking { () throws(FleetError) in
       try fleet.summary(input.range, by: input.grouping, limit: input.limit)
@@ -23,7 +24,7 @@ extension Handlers {
     return call.csv(BillingCSV.render(report, by: input.grouping))
   }
 
-  func getBudget(_ call: Call) throws(APIError) -> Response {
+  func getBudget(_ call: Call) async throws(APIError) -> Response {
     try refuseQuery(call)
     return try budget(call)
   }

@@ -57,9 +57,9 @@ extension Handlers {
       Route(
         .post, "/v1/price-increases/{id}/refuse", .refusePriceIncrease, .operate, .later(.none, refusePriceIncrease)),
 
-      Route(.get, "/v1/billing/events", .listBillingEvents, .read, .now(listBillingEvents)),
-      Route(.get, "/v1/billing/summary", .getBillingSummary, .read, .now(getBillingSummary)),
-      Route(.get, "/v1/billing/budget", .getBudget, .read, .now(getBudget)),
+      Route(.get, "/v1/billing/events", .listBillingEvents, .read, .later(.none, listBillingEvents)),
+      Route(.get, "/v1/billing/summary", .getBillingSummary, .read, .later(.none, getBillingSummary)),
+      Route(.get, "/v1/billing/budget", .getBudget, .read, .later(.none, getBudget)),
       Route(.put, "/v1/billing/budget", .updateBudget, .admin, .later(.json, updateBudget)),
 
       Route(.get, "/v1/orphans", .listOrphans, .admin, .now(listOrphans)),
