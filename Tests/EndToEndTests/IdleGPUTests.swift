@@ -41,13 +41,13 @@ import Testing
     #expect(code != 0 && output.contains("VASTD_IDLE_GPU_STOP_S: "), "\(output)")
   }
 
-  @Test func `the bound shows where it comes from, and wants looks that are close enough`() async throws {
+  @Test func `the bound shows where it comes from, and goes with any interval between looks`() async throws {
     let rig = try await Rig()
     let good = try rig.configuration(["VASTD_IDLE_GPU_STOP_S": "600"])
     let line = good.output.split(separator: "\n").first { $0.hasPrefix("idle_gpu_stop_s") } ?? ""
     #expect(good.code == 0 && line.contains("600") && line.contains("VASTD_IDLE_GPU_STOP_S"), "\(good.output)")
     let rare = try rig.configuration(["VASTD_IDLE_GPU_STOP_S": "600", "VASTD_POLL_INTERVAL_S": "90"])
-    #expect(rare.code != 0 && rare.output.contains("VASTD_POLL_INTERVAL_S"), "\(rare.output)")
+    #expect(rare.code == 0, "\(rare.output)")
   }
 }
 

@@ -124,6 +124,20 @@ import Testing
     #expect(poller.status.interval == .seconds(2))
   }
 
+  @Test func `looks once a minute while a machine of ours runs, however long the interval is`() async throws {
+    interval.withLock { $0 = .seconds(120) }
+    #expect(poller.status.interval == .seconds(120))
+    _ = try await insert([.orderSent, .created, .booted])
+    #expect(poller.status.interval == .seconds(60))
+    #expect(MarketPoller.Configuration.longestInterval < IdleGPU.longestSpan)
+    await whileRunning {
+      await eventually { world.clock.untilNextDeadline == .seconds(60) }
+      #expect(world.clock.untilNextDeadline == .seconds(60))
+    }
+    interval.withLock { $0 = .seconds(10) }
+    #expect(poller.status.interval == .seconds(10))
+  }
+
   @Test func `keeps the last list when the next one fails, says so, and tells nobody`() async throws {
     world.market.change { $0.instances[MarketID(5)] = MarketInstance(id: MarketID(5)) }
     await poller.poll()

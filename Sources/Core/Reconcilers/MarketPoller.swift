@@ -8,6 +8,9 @@ package final class MarketPoller: Sendable {
   package struct Configuration: Sendable {
     /// While nothing changes (`VASTD_POLL_INTERVAL_S`). Asked each time: it can be changed while the loop runs.
     package var interval: @Sendable () -> Duration = { .seconds(30) }
+    /// At the most while a machine of ours runs, whatever `interval` says: of the time between two looks further apart than
+    /// `IdleGPU.longestSpan` nobody knows whether its GPUs were idle, and no bound on that would ever be met.
+    package static let longestInterval = Duration.seconds(60)
     /// While an instance boots, goes or is looked for. Vast allows a list a second for the whole account; two leave room.
     package var busyInterval = Duration.seconds(2)
     /// From when on a list that lacks an order is worth a witness (`VASTD_SETTLE_S`); before, it proves nothing anyway.
@@ -184,18 +187,24 @@ package final class MarketPoller: Sendable {
   private var due: Timestamp {
     let (started, isHurried) = state.withLock { ($0.startedAt, $0.isHurried) }
     let last = started ?? now()
-    let interval = configuration.interval()
+    let live = live
+    let interval = usualInterval(live)
     let regular = last + (isHurried ? min(configuration.busyInterval, interval) : interval)
-    guard let changedAt = awaited.map(\.changedAt).max() else { return regular }
+    guard let changedAt = live.filter(\.isAwaited).map(\.changedAt).max() else { return regular }
     return min(max(last, changedAt) + configuration.busyInterval, regular)
   }
 
   private var interval: Duration {
-    awaited.isEmpty ? configuration.interval() : min(configuration.busyInterval, configuration.interval())
+    let live = live
+    let usual = usualInterval(live)
+    return live.contains(where: \.isAwaited) ? min(configuration.busyInterval, usual) : usual
   }
 
-  /// Instances about which the provider is expected to say something new soon.
-  private var awaited: [Instance] { live.filter(\.isAwaited) }
+  /// While nothing is expected to change.
+  private func usualInterval(_ live: [Instance]) -> Duration {
+    let interval = configuration.interval()
+    return live.contains { $0.state == .running } ? min(interval, Configuration.longestInterval) : interval
+  }
 
   private var live: [Instance] {
     do throws(StoreError) {
@@ -207,7 +216,7 @@ package final class MarketPoller: Sendable {
 }
 
 extension Instance {
-  /// Something about it is expected to change at the provider soon.
+  /// The provider is expected to say something new about it soon.
   fileprivate var isAwaited: Bool {
     state.isInTransition || (desired == .destroyed && state.mayExist)
   }

@@ -90,7 +90,7 @@ extension Configuration {
     startTimeout = reader.seconds(.startTimeout, in: 1...86_400)
     sshTimeout = reader.seconds(.sshTimeout, in: 1...3600)
     lease = reader.lease()
-    idleGPUStop = reader.idleGPUStop(pollInterval: pollInterval)
+    idleGPUStop = reader.idleGPUStop()
     approval = reader.choice(.approval, else: .never)
     lowCredit = .seconds(reader.number(.lowCredit, in: 0...8760) * 3600)
     reconcileInterval = reader.seconds(.reconcileInterval, in: 60...86_400)

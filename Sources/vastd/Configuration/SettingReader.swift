@@ -37,8 +37,7 @@ struct SettingReader {
     return seconds(.lease, in: 1...2_592_000)
   }
 
-  /// Between two looks that are too far apart nothing counts as idle, and a bound would never be met.
-  mutating func idleGPUStop(pollInterval: Duration) -> Duration? {
+  mutating func idleGPUStop() -> Duration? {
     let text = sources[.idleGPUStop] ?? ""
     if text == "0" { return nil }
     let bounds = IdleGPU.boundSeconds
@@ -48,12 +47,6 @@ struct SettingReader {
         "\"\(text)\" is neither 0, for never, nor a number of seconds from \(bounds.lowerBound) to \(bounds.upperBound)"
       )
       return nil
-    }
-    if pollInterval >= IdleGPU.longestSpan {
-      problem(
-        .idleGPUStop,
-        "needs a look at least every \(Int(IdleGPU.longestSpan.inSeconds)) s: make \(Setting.pollInterval.variable) shorter"
-      )
     }
     return .microseconds(Int64(seconds * 1_000_000))
   }
