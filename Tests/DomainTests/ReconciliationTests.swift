@@ -14,7 +14,7 @@ private let instance: Instance = {
 
 private func charged(
   gpu: Int64 = 0, disk: Int64 = 0, download: Int64 = 0, upload: Int64 = 0, other: Int64 = 0, amount: Int64? = nil,
-  day: Timestamp = day
+  day: Timestamp = day, seenAt: Timestamp = day + 25 * hour
 ) -> ChargedDay {
   var charged = ChargedDay(instanceID: instance.id, day: day)
   var charge = MarketCharge(
@@ -25,7 +25,7 @@ private func charged(
   charge.download = Money(microdollars: download)
   charge.upload = Money(microdollars: upload)
   charge.other = Money(microdollars: other)
-  charged.add(charge, seenAt: day)
+  charged.add(charge, seenAt: seenAt)
   return charged
 }
 
@@ -199,10 +199,38 @@ private func rate(
     }
     #expect(Set(lines.map(\.key)).count == lines.count)
     // Nothing charged at all: five hours are all that was unseen.
-    let bounded = plan(ChargedDay(instanceID: instance.id, day: day), known, at: now, seenLater)
+    let bounded = plan(charged(), known, at: now, seenLater)
     #expect(bounded.lines.map(\.amount.gpu) == [Money(microdollars: -500_000)])
     #expect(bounded.ledger.gpu == Money(microdollars: 1_400_000))
     #expect(!bounded.comparison.isWithinTolerance)
+  }
+
+  @Test func `is told and not adjusted by figures that are a part of it, nor by none`() {
+    let known = known + [rate(.stop, day + 20 * hour, gpu: 0, unseenSince: day + 17 * hour)]
+    let never = ChargedDay(instanceID: instance.id, day: day)
+    // Listed at 22:00 or just before charges no longer lag, and in no list since.
+    let early = [22 * hour, 25 * hour - .microseconds(1)].map {
+      charged(gpu: 1_500_000, disk: 150_000, seenAt: day + $0)
+    }
+    for part in [never] + early {
+      let plan = plan(part, known, at: day + 30 * hour, seenLater)
+      #expect(plan.lines == [] && plan.isSettled && plan.isDue(part), "\(part)")
+    }
+    let whole = charged(gpu: 1_700_000, disk: 170_000, seenAt: day + 25 * hour)
+    #expect(plan(whole, known, at: day + 30 * hour, seenLater).lines.map(\.kind) == [.adjusted])
+  }
+
+  @Test func `of a machine that is gone is whole once charges no longer lag behind its end`() {
+    let known = known + [rate(.stop, day + 5 * hour, gpu: 0, unseenSince: day + 2 * hour)]
+    var gone = instance
+    gone.restore(state: .destroyed)
+    gone.destroyedAt = day + 5 * hour
+    for (seenAt, kinds) in [(6 * hour - .microseconds(1), []), (6 * hour, [.adjusted])]
+      as [(Duration, [BillingEvent.Kind])]
+    {
+      let charge = charged(gpu: 200_000, disk: 20_000, seenAt: day + seenAt)
+      #expect(plan(charge, known, at: day + 7 * hour, gone).lines.map(\.kind) == kinds)
+    }
   }
 
   @Test func `is never adjusted before it is settled, nor where every change was seen`() {
@@ -225,18 +253,18 @@ private func rate(
       .map { ($0 - day).microseconds / 86_400_000_000 }
   }
 
-  @Test func `are all since the last settled one, and yesterday and today`() {
+  @Test func `are yesterday and today, then all since the last settled one`() {
     #expect(days(first: 0, now: 0) == [0])
     #expect(days(first: 0, now: 1) == [0, 1])
-    #expect(days(first: 0, now: 3) == [0, 1, 2, 3])
+    #expect(days(first: 0, now: 3) == [2, 3, 0, 1])
     #expect(days(settledBefore: 3, first: 0, now: 3) == [2, 3])
-    #expect(days(settledBefore: 1, first: 0, now: 3) == [1, 2, 3])
+    #expect(days(settledBefore: 1, first: 0, now: 3) == [2, 3, 1])
     #expect(days(first: 2, now: 1) == [], "a clock that went back")
   }
 
   @Test func `are a month's at the most, so that a long downtime takes several runs`() {
-    #expect(days(first: 0, now: 40) == Array(0...30) + [39, 40])
-    #expect(days(settledBefore: 31, first: 0, now: 40) == Array(31...40))
+    #expect(days(first: 0, now: 40) == [39, 40] + Array(0...30))
+    #expect(days(settledBefore: 31, first: 0, now: 40) == [39, 40] + Array(31...38))
   }
 }
 

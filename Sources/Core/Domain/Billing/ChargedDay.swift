@@ -11,7 +11,8 @@ package struct ChargedDay: Sendable, Hashable {
   package var upload = Money.zero
   /// What the ledger has no line for: fees and credits.
   package var other = Money.zero
-  /// When it was last listed; nil when it never was, and all amounts are zero.
+  /// When a list held it: in the store the first to show these figures, or the first that showed them whole. Nil when none
+  /// did, and all amounts are zero.
   package var seenAt: Timestamp?
   /// When a discrepancy of the day was told; it is told once.
   package var toldAt: Timestamp?
@@ -30,6 +31,13 @@ package struct ChargedDay: Sendable, Hashable {
     upload += charge.upload
     other += charge.other
     seenAt = moment
+  }
+
+  /// Whether nothing but the moments differs.
+  package func hasFigures(of other: ChargedDay) -> Bool {
+    var other = other
+    (other.seenAt, other.toldAt) = (seenAt, toldAt)
+    return self == other
   }
 
   package var transfer: Money { download + upload }

@@ -32,7 +32,7 @@ package struct DayReconciliation: Sendable, Hashable {
       // The sum so far names the line: it only grows.
       lines.append(line(.transfer, amount, "\(direction)/\(total.microdollars)"))
     }
-    if isSettled, let unseen = UnseenShare(of: day, in: known) {
+    if isSettled, charged.isWhole(of: instance), let unseen = UnseenShare(of: day, in: known) {
       let amount = Self.adjustment(of: known, charged, within: unseen, now: now)
       let count = known.amounts(.adjusted, on: day).count
       if amount != .zero { lines.append(line(.adjusted, amount, "\(count + 1)")) }
@@ -46,7 +46,7 @@ package struct DayReconciliation: Sendable, Hashable {
     isSettled && !comparison.isWithinTolerance && charged.toldAt == nil
   }
 
-  /// What brings the day's GPU and disk to the provider's figures, as far as the unseen span can account for it.
+  /// What brings the day's GPU and disk to the provider's whole figures, as far as the unseen span can account for it.
   private static func adjustment(
     of known: [BillingEvent], _ charged: ChargedDay, within unseen: UnseenShare, now: Timestamp
   ) -> Cost {
@@ -72,6 +72,16 @@ package struct DayReconciliation: Sendable, Hashable {
     if state == .destroyed, let destroyedAt, now - destroyedAt > lag { return true }
     let end = day.nextMidnight
     return now - end > lag && (state.isFinal || lastSeenAt.map { $0 >= end } == true)
+  }
+}
+
+extension ChargedDay {
+  /// Whether the figures are all that comes of the day: they were listed when it was over, or the machine gone, for as long as
+  /// charges lag. Earlier they are a part, and what is in no list proves nothing: lists have lied.
+  package func isWhole(of instance: Instance) -> Bool {
+    guard let seenAt else { return false }
+    let goneAt = instance.state == .destroyed ? instance.destroyedAt : nil
+    return seenAt - min(goneAt ?? day.nextMidnight, day.nextMidnight) >= DayReconciliation.lag
   }
 }
 

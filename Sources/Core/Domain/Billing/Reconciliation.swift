@@ -65,7 +65,7 @@ package struct Reconciliation: Sendable {
 package struct ChargeProgress: Sendable, Hashable {
   /// Every day before this one was compared after it had settled.
   package var settledBefore: Timestamp?
-  /// When all due days were last asked for.
+  /// When all due days were last read.
   package var lastRunAt: Timestamp?
   /// Why that did not go through since.
   package var failure: Failure?
@@ -75,18 +75,19 @@ package struct ChargeProgress: Sendable, Hashable {
   /// As many days as one run asks for beside yesterday and today: a call or more each. A longer downtime takes several runs.
   package static let mostDays = MarketCharge.mostDays
 
-  /// The days to be asked for, oldest first: all since the last settled one, and at least yesterday and today.
+  /// The days to be asked for: yesterday and today, which no older one may hold up, then all since the last settled one, oldest
+  /// first.
   /// - Parameter first: when the first instance was made.
   package func dueDays(since first: Timestamp, now: Timestamp) -> [Timestamp] {
     let today = now.midnight
     let recent = [(today - .seconds(86_400)), today].filter { $0 >= first.midnight }
-    guard let newest = recent.last else { return [] }
-    var days: [Timestamp] = []
-    var day = min(settledBefore ?? first.midnight, recent.first ?? newest)
-    while day <= newest, days.count < Self.mostDays {
-      days.append(day)
+    guard let end = recent.first else { return [] }
+    var older: [Timestamp] = []
+    var day = settledBefore ?? first.midnight
+    while day < end, older.count < Self.mostDays {
+      older.append(day)
       day = day.nextMidnight
     }
-    return days + recent.filter { !days.contains($0) }
+    return recent + older
   }
 }
