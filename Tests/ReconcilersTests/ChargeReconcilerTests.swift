@@ -193,6 +193,95 @@ import Testing
     #expect(try discrepancies().map(\.instanceID) == [bounded.id])
   }
 
+  @Test func `lists that lack a charge, after one that showed a part of it, move nothing in the ledger`() async throws {
+    let instance = try await rent(1)
+    pass(hours: 11)
+    let seenAt = world.now
+    pass(hours: 3)
+    try await end(instance, unseenSince: seenAt)
+    charge(1, gpu: 3200, disk: 90)
+    _ = await run()
+    world.market.change { $0.charges = [] }
+    pass(hours: 4)
+    for _ in 0..<2 { _ = await run() }
+    #expect(try amounts(instance, .adjusted).isEmpty)
+    #expect(try discrepancies().map(\.instanceID) == [instance.id])
+    #expect(try progress.settledBefore == day.nextMidnight)
+    // The row comes after all, and whole.
+    charge(1, gpu: 4800, disk: 120)
+    _ = await run()
+    #expect(try amounts(instance, .adjusted).map(\.amount.gpu.microdollars) == [-800_000])
+    #expect(try discrepancies().count == 1)
+  }
+
+  @Test func `figures that a list showed whole count when later lists lack them`() async throws {
+    let instance = try await rent(1)
+    pass(hours: 15)
+    charge(1, gpu: 5600, disk: 150)
+    _ = await run()
+    // 01:00, and nobody has looked at the machine since midnight.
+    pass(hours: 2)
+    _ = await run()
+    #expect(try stored(instance)?.seenAt == world.now)
+    pass(hours: 1)
+    _ = await run()
+    #expect(try stored(instance)?.seenAt == world.now - .seconds(3600), "what a list repeats is not written")
+    world.market.change { $0.charges = [] }
+    pass(hours: 1)
+    try await end(instance, unseenSince: day + .seconds(22 * 3600))
+    _ = await run()
+    let line = try #require(try amounts(instance, .adjusted).first)
+    #expect(line.amount.gpu.microdollars == -800_000 && line.at.midnight == day)
+  }
+
+  private func stored(_ instance: Instance) throws -> ChargedDay? {
+    try world.store.read { (r) throws(StoreError) in try r.chargedDay(of: instance.id, on: day) }
+  }
+
+  @Test func `a day of many machines is written in portions, and only what is new`() async throws {
+    let now = world.now
+    try await world.store.write { (tx) throws(StoreError) in
+      for number in 1...250 {
+        let id = ID<Instance>(at: now)
+        let tag = InstanceTag(owner: Owner("world")!, instanceID: id)
+        let order = RentalOrder(offerID: 7, label: tag.label("x"), image: nil, diskGigabytes: 1)
+        var row = Instance(id: id, order: order, label: "x", tag: tag, gpuCount: 1, createdAt: now)
+        row.marketID = MarketID(Int64(number))
+        row.restore(state: .running)
+        try tx.insert(row)
+      }
+    }
+    for number in 1...250 { charge(Int64(number), down: 10) }
+    func commits(_ changed: Int) async -> UInt64 {
+      let before = world.store.commits
+      let outcome = await run()
+      #expect(outcome.examined == 250 && outcome.changed == changed && outcome.failures == 0)
+      return world.store.commits - before
+    }
+    #expect(await commits(250) == 4, "three portions, and that it ran")
+    pass(hours: 1)
+    #expect(await commits(0) == 1)
+    charge(7, down: 20)
+    #expect(await commits(1) == 2)
+    charge(8, gpu: 1, down: 10)
+    #expect(await commits(0) == 2)
+  }
+
+  @Test func `two that run at once write each line once`() async throws {
+    let instance = try await rent(1)
+    let seenAt = world.now
+    pass(hours: 5)
+    try await end(instance, unseenSince: seenAt)
+    charge(1, gpu: 400, disk: 10, down: 30)
+    pass(hours: 2)
+    async let other = run()
+    _ = await (run(), other)
+    #expect(try traffic(instance) == [30])
+    #expect(try amounts(instance, .adjusted).count == 1)
+    let cost = try world.store.read { (r) throws(StoreError) in try r.instance(instance.id) }?.cost
+    #expect(cost == Money(microdollars: 440_000))
+  }
+
   @Test func `a machine that vanished while we were down costs what was charged, not what was feared`() async throws {
     let (job, market) = try await world.runningJob { $0.recovers = false }
     let rentedAt = world.now
@@ -291,6 +380,37 @@ import Testing
     #expect(try traffic(instance).sorted() == [5, 10, 20])
     #expect(try progress.failure == nil)
     #expect(try progress.lastRunAt == world.now)
+  }
+
+  @Test(arguments: [MarketplaceError.refused(code: "bad_day", detail: "no"), .malformedAnswer(detail: "half")])
+  func `a day that cannot be had holds up no other, and the mark waits before it`(error: MarketplaceError) async throws
+  {
+    let instance = try await rent(1)
+    pass(hours: 72)
+    try await see(instance)
+    let days = (0..<4).map { day + .seconds(86_400 * $0) }
+    for (number, day) in days.enumerated() {
+      charge(1, day, gpu: number == 0 ? 6400 : 9600, disk: number == 0 ? 160 : 240, down: Int64(number) + 1)
+    }
+    world.market.change { [day] in $0.chargeFailures[day] = error }
+    for _ in 0..<2 { #expect(await run().failures == 1) }
+    #expect(try traffic(instance).sorted() == [2, 3, 4])
+    #expect(try progress.settledBefore == nil)
+    #expect(try progress.failure?.code == error.code)
+    #expect(try progress.lastRunAt == nil)
+    world.market.change { $0.chargeFailures = [:] }
+    for _ in 0..<2 { #expect(await run().failures == 0) }
+    #expect(try traffic(instance).sorted() == [1, 2, 3, 4])
+    #expect(try progress.settledBefore == days[3])
+    #expect(try progress.failure == nil)
+  }
+
+  @Test func `an outage is not asked for every day in turn`() async throws {
+    _ = try await rent(1)
+    pass(hours: 72)
+    world.market.change { $0.failures[.charges] = [.unavailable(detail: "down")] }
+    #expect(await run().failures == 1)
+    #expect(world.market.count(.charges) == 1)
   }
 
   @Test func `a shutdown under a call is no failure`() async throws {

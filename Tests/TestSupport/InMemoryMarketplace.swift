@@ -9,6 +9,8 @@ package final class InMemoryMarketplace: Marketplace {
     package var nextID: Int64 = 1000
     /// Thrown by the next calls of a kind, first first; the call does nothing then.
     package var failures: [Call: [MarketplaceError]] = [:]
+    /// Days whose charges cannot be had, however often they are asked for.
+    package var chargeFailures: [Timestamp: MarketplaceError] = [:]
     /// The next creates happen and then answer this.
     package var lostAnswers: [MarketplaceError] = []
     /// Runs within the next search, after its answer was made and before it is given.
@@ -198,6 +200,7 @@ package final class InMemoryMarketplace: Marketplace {
 
   package func charges(from start: Timestamp, to end: Timestamp) async throws(MarketplaceError) -> [MarketCharge] {
     try begin(.charges)
+    if let failure = snapshot.chargeFailures[start] { throw failure }
     let charges = snapshot.charges
     return try MarketCharge.days(from: start, to: end).flatMap { day in charges.filter { $0.dayStart == day } }
   }

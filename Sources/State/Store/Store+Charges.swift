@@ -4,15 +4,14 @@ extension StoreReader {
   /// What was charged on a UTC day, of our instances.
   package func chargedDays(on day: Timestamp) throws(StoreError) -> [ChargedDay] {
     try connection.all(
-      """
-      SELECT instance_id, day, amount, gpu, disk, download, upload, other, seen_at, told_at FROM charges
-      WHERE day = $1 ORDER BY instance_id
-      """, [.moment(day)]
-    ) { row throws(StoreError) in
-      var row = RowReader(row)
-      let id: ID<Instance> = try row.id()
-      return row.chargedDay(of: id, on: row.moment())
-    }
+      "SELECT \(chargeColumns) FROM charges WHERE day = $1 ORDER BY instance_id", [.moment(day)], decodeChargedDay)
+  }
+
+  /// What was charged for one instance on a UTC day; nil when that was never listed and nobody was told.
+  package func chargedDay(of id: ID<Instance>, on day: Timestamp) throws(StoreError) -> ChargedDay? {
+    try connection.first(
+      "SELECT \(chargeColumns) FROM charges WHERE instance_id = $1 AND day = $2",
+      [.text(id.rawValue), .moment(day)], decodeChargedDay)
   }
 
   /// Whose ledger has something on a UTC day, or whose account is still open on it.
@@ -162,6 +161,14 @@ private enum ProgressSetting: String {
   case settledBefore = "charges_settled_before"
   case lastRunAt = "charges_last_run_at"
   case failure = "charges_failure"
+}
+
+private let chargeColumns = "instance_id, day, amount, gpu, disk, download, upload, other, seen_at, told_at"
+
+private func decodeChargedDay(_ row: any SQLRow) throws(StoreError) -> ChargedDay {
+  var row = RowReader(row)
+  let id: ID<Instance> = try row.id()
+  return row.chargedDay(of: id, on: row.moment())
 }
 
 private func decodeReconciledDay(_ row: any SQLRow, now: Timestamp) throws(StoreError) -> ReconciledDay {

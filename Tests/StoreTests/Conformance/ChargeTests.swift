@@ -58,6 +58,8 @@ import Testing
     let expected = [grown, second, told].sorted { $0.instanceID.rawValue < $1.instanceID.rawValue }
     #expect(try store.view { try $0.chargedDays(on: day) } == expected)
     #expect(try store.view { try $0.chargedDays(on: day.nextMidnight) } == [])
+    #expect(try store.view { try $0.chargedDay(of: first.instanceID, on: day) } == grown)
+    #expect(try store.view { try $0.chargedDay(of: first.instanceID, on: day.nextMidnight) } == nil)
     await store.close()
   }
 
