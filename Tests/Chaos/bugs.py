@@ -118,7 +118,7 @@ BUGS = [
         "      default: return (.zero, storage)\n", "      default: return (gpuPerHour, storage)\n",
         seeds=600, catches="the provider's meter"),
     Bug("the ledger begins with the look that found an order again", CORE + "Reconcilers/InstanceReconciler+Changing.swift",
-        "before.lastSeenAt ?? before.unseenBefore\n", "before.lastSeenAt ?? before.acceptedAt\n",
+        "[contractStartedAt, acceptedAt].compactMap { $0 }.min() }\n", "acceptedAt }\n",
         seeds=600, catches="the provider's meter"),
     Bug("the ledger's sums forget the first of two days", "Sources/State/Store/Store+Ledger.swift",
         "    if let former { try count(former.accrual(until: entry.at), of: entry.instanceID) }\n",

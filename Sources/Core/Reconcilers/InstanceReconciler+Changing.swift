@@ -149,8 +149,12 @@ extension Instance {
     default:
       guard marketID != nil, !state.isFinal, billedRates != before.billedRates else { return nil }
       let lookedAt = before.lastSeenAt ?? before.unseenBefore
-      // The provider tells when a container began, and not when it ended.
-      if gpu > .zero, before.billedRates.gpu == .zero, let bootedAt, bootedAt < now, bootedAt > lookedAt ?? now {
+      // The provider tells when a container began, and not when it ended. What loads may have been seen by a read meanwhile that
+      // said nothing of its boot.
+      let idleSince =
+        before.state == .loading
+        ? before.runningAt.map { _ in before.acceptedAt ?? now } ?? before.unseenBefore : lookedAt
+      if gpu > .zero, before.billedRates.gpu == .zero, let bootedAt, bootedAt < now, bootedAt > idleSince ?? now {
         return entry(.rateChanged, at: bootedAt)
       }
       // The whole contract is gone: no GPU ran after the first list that lacked it, however long the proof took.

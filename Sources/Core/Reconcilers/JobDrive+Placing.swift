@@ -53,12 +53,14 @@ extension JobDrive {
     guard case .moved = progress, let placed = read() else { return progress }
     if placed.state == .queued, let failure = placed.failure, failure.code == Budget.exceeded {
       let least = offers.map { query.price(of: $0) }.min() ?? .zero
-      return .rests(
-        upTo: placed.pauseBetweenLooks(at: context.now()), .init(pricePerHour: least, searchedAt: context.now()))
+      return .rests(upTo: Self.budgetPause, .init(pricePerHour: least, searchedAt: context.now()))
     }
     if query.isInterruptible { await noteOnDemandPrice(of: placed) }
     return progress
   }
+
+  /// Between two looks of a job that waits for a budget: no search, mostly, and a change of the budgets comes sooner.
+  private static let budgetPause = Duration.seconds(60)
 
   /// Whether there is room for what was too dear at the last search, or for anything at all.
   private func budgetRefusal(of job: Job) throws(StoreError) -> Failure? {
@@ -71,7 +73,7 @@ extension JobDrive {
 
   private func rest(_ job: Job, for failure: Failure, _ refused: BudgetRest.Refused?) async -> Progress {
     if job.failure != failure { await change(from: .queued) { job, _ in job.failure = failure } }
-    return .rests(upTo: job.pauseBetweenLooks(at: context.now()), refused)
+    return .rests(upTo: Self.budgetPause, refused)
   }
 
   /// What GPUs like those of a bid cost on demand now, at the least: what the bid saves is told by it. No reason to fail
