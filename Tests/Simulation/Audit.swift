@@ -20,6 +20,9 @@ struct Audit {
   /// An order is answered or given up by its sender in 10 s; how long after that counts is the service's own haste.
   private static let longestOrder = 15.0
 
+  /// A list that lacks it counts from when it was asked for; an answer that still showed it may be a moment younger.
+  private static let listing = 1.0
+
   /// How far apart they may be when nothing was unseen for more than a usual look, and it was an hour or more.
   static let longRunTolerance = 0.01
 
@@ -45,7 +48,7 @@ struct Audit {
     above += storage * max(0, (provedAt - destroyedAt).exactSeconds) / 3600
     above += (price - storage) * max(0, (missedAt - destroyedAt).exactSeconds) / 3600
     let lastShownAt = contract.looks.shown.map(\.trueAt).filter { $0 <= destroyedAt }.max() ?? contract.createdAt
-    below += price * (destroyedAt - lastShownAt).exactSeconds / 3600
+    below += price * ((destroyedAt - lastShownAt).exactSeconds + Self.listing) / 3600
 
     let changes = contract.changes
     for (index, change) in changes.enumerated() {

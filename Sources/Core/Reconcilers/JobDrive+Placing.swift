@@ -59,8 +59,9 @@ extension JobDrive {
     return progress
   }
 
-  /// Between two looks of a job that waits for a budget: no search, mostly, and a change of the budgets comes sooner.
-  private static let budgetPause = Duration.seconds(60)
+  /// Between two looks of a job that waits for a budget. A look is a read and mostly no search, and a machine that goes makes
+  /// room without a word; a change of the budgets is told at once.
+  private static let budgetPause = Duration.seconds(15)
 
   /// Whether there is room for what was too dear at the last search, or for anything at all.
   private func budgetRefusal(of job: Job) throws(StoreError) -> Failure? {
