@@ -149,11 +149,11 @@ extension Instance {
     default:
       guard marketID != nil, !state.isFinal, billedRates != before.billedRates else { return nil }
       let lookedAt = before.lastSeenAt ?? before.unseenBefore
-      // The provider tells when a container began, and not when it ended. What loads may have been seen by a read meanwhile that
-      // said nothing of its boot.
-      let idleSince =
-        before.state == .loading
-        ? before.runningAt.map { _ in before.acceptedAt ?? now } ?? before.unseenBefore : lookedAt
+      // The provider tells when a container began, and not when it ended. A read may have seen it run since, which says nothing of
+      // its boot; one that was down or silent meanwhile counts from when it was seen so.
+      let isFirstBoot = before.state == .loading && before.runningAt == nil
+      let wasUp = [nil, "created", "loading", "running"].contains(before.marketStatus)
+      let idleSince = isFirstBoot && wasUp ? before.unseenBefore : lookedAt
       if gpu > .zero, before.billedRates.gpu == .zero, let bootedAt, bootedAt < now, bootedAt > idleSince ?? now {
         return entry(.rateChanged, at: bootedAt)
       }
