@@ -69,7 +69,6 @@ import Testing
     budgets.labels["train"] = Budget(monthly: .dollars(1), action: .stop)
     #expect(budgets.holding(for: "train").map(\.label) == [nil, "train"])
     #expect(budgets.holding(for: "eval").map(\.label) == [nil])
-    #expect(budgets.canBlock)
   }
 
   @Test func `that stops a rate ends the newest jobs, as few as it takes; what it cannot end counts and stays`() {

@@ -63,9 +63,6 @@ package struct Budgets: Sendable, Hashable {
 
   package var isEmpty: Bool { overall == nil && labels.isEmpty }
 
-  /// Whether any of them keeps rentals back.
-  package var canBlock: Bool { ([overall].compactMap { $0 } + labels.values).contains { $0.action != .alert } }
-
   /// The budgets that something with this label falls under; nil for the one of everything.
   package func holding(for label: String) -> [(label: String?, budget: Budget)] {
     var found: [(label: String?, budget: Budget)] = []
